@@ -1,0 +1,30 @@
+# make reproduce   set up, run the notebooks of PROFILE, build the book, print Table I
+# make test        set up, run the tests
+# make setup       the installation alone
+
+PYTHON ?= python3
+PROFILE ?= bundled
+BIN = .venv/bin
+
+.PHONY: reproduce test setup lock
+
+reproduce: setup
+	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --config profile=$(PROFILE)
+	@$(BIN)/python -m jnd.results $(PROFILE)
+
+test: setup
+	$(BIN)/python -m pytest
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, this is {sys.version}; name one with make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	touch $@
+
+# The lock is for every platform and every Python from 3.11 on; needs uv.
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o requirements.lock

@@ -1,0 +1,49 @@
+"""Run the notebooks of a profile and build the book: snakemake --cores all --config profile=smoke"""
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+PROFILE = config.get("profile", "bundled")
+NOTEBOOKS = ["imagenet"]
+
+profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
+if PROFILE not in profiles:
+    raise WorkflowError(f"unknown profile {PROFILE!r}: choose one of {', '.join(profiles)}")
+
+
+rule all:
+    input:
+        f"book/_build/{PROFILE}/html/index.html",
+
+
+rule notebook:
+    input:
+        "data/registry.yaml",
+        "data/paper.yaml",
+        Path("data/weights").glob("*.safetensors"),
+        Path("jnd").glob("*.py"),
+        notebook="notebooks/{name}.ipynb",
+        parameters="notebooks/params/{profile}/{name}.yaml",
+    output:
+        "results/{profile}/{name}/metrics.json",
+    log:
+        # the executed copy is kept when a cell fails
+        notebook="results/{profile}/{name}/executed.ipynb",
+    threads: workflow.cores
+    retries: 2
+    resources:
+        gpu=1,
+    shell:
+        "papermill --progress-bar {input.notebook} {log.notebook} -f {input.parameters}"
+
+
+rule book:
+    input:
+        expand("results/{{profile}}/{name}/metrics.json", name=NOTEBOOKS),
+        Path("jnd").glob("*.py"),
+        [f for f in Path("book").rglob("*.*") if not {"_build", "figures", "notebooks"} & set(f.parts)],
+    output:
+        "book/_build/{profile}/html/index.html",
+    shell:
+        "python book/build.py --profile {wildcards.profile} --out book/_build/{wildcards.profile}"

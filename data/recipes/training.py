@@ -1,0 +1,98 @@
+"""What the training recipes share: a resumable loop and the export to fp16 safetensors."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # grey levels
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+def normalised(pixels):
+    """uint8 pixels (B, 3, H, W) -> the float input that torchvision's networks expect."""
+    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1)
+    x = (pixels.float() - mean) / std
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch,
+        label_smoothing=0.1, weight_decay=5e-4, ema=0.99, device="cpu"):
+    """SGD with Nesterov momentum and a one-cycle schedule; returns the averaged model.
+
+    ``batches(epoch)`` yields (inputs, labels) and is seeded by the epoch, so a run that was
+    killed continues from ``checkpoint`` (rewritten after every epoch) as if it had not been.
+    """
+    model.to(device, memory_format=torch.channels_last)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    no_decay = [p for p in model.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.SGD(
+        [{"params": decay, "weight_decay": weight_decay}, {"params": no_decay, "weight_decay": 0.0}],
+        lr=max_lr, momentum=0.9, nesterov=True,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr, total_steps=epochs * steps_per_epoch, pct_start=0.2, cycle_momentum=False
+    )
+    parts = {"model": model, "average": average, "optimiser": optimiser, "schedule": schedule}
+    start = 0
+    if Path(checkpoint).exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        start = state.pop("epoch")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        print(f"resuming after epoch {start}", flush=True)
+    for epoch in range(start, epochs):
+        began, total = time.time(), 0.0
+        model.train()
+        torch.manual_seed(epoch)  # dropout
+        for inputs, labels in batches(epoch):
+            inputs, labels = inputs.to(device), labels.to(device)
+            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+                loss = cross_entropy(model(inputs), labels, label_smoothing=label_smoothing)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            average.update_parameters(model)
+            total += loss.item()
+        temporary = f"{checkpoint}.part"
+        torch.save({name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch + 1}, temporary)
+        os.replace(temporary, checkpoint)
+        print(f"epoch {epoch + 1}/{epochs}  loss {total / steps_per_epoch:.3f}  "
+              f"held-out {evaluate(average.module):.4f}  {time.time() - began:.0f} s", flush=True)
+    return average.module
+
+
+def save_weights(model, path, **metadata):
+    """Write a state dict: fp16 where a tensor is a weight matrix or kernel, the rest as it is.
+
+    The header names what ``jnd.load_machine`` needs: architecture, categories, mean and std.
+    """
+    state = {
+        key: (value.half() if value.ndim > 1 else value).contiguous().cpu()
+        for key, value in model.state_dict().items()
+    }
+    metadata |= {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    save_file(state, path, header)
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, batches, device="cpu"):
+    """Top-1 share over (inputs, labels) batches, in bf16 autocast."""
+    model.eval()
+    right = count = 0
+    for inputs, labels in batches:
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+            answer = model(inputs.to(device)).argmax(1).cpu()
+        right += (answer == labels).sum().item()
+        count += len(labels)
+    return right / count

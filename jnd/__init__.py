@@ -1,0 +1,7 @@
+"""Just noticeable difference for machines (Akan, Genc and Yarman Vural, ICIP 2020)."""
+
+from jnd.cost import Cost
+from jnd.descent import DivergedError, Trajectory, find_jnd
+from jnd.machines import Machine, load_machine
+
+__all__ = ["Cost", "DivergedError", "Machine", "Trajectory", "find_jnd", "load_machine"]

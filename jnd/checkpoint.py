@@ -1,0 +1,79 @@
+"""The state of a descent on disk, so that an interrupted one goes on where it was."""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+
+class Checkpoint:
+    """Tensors at iteration k in one file, replaced as a whole.
+
+    Args:
+        path: the file, or None: nothing is kept. A file that is damaged, or of another descent,
+            is ignored and replaced.
+        seconds: time between two writes.
+        identity: all that decides the descent's course; see :func:`fingerprint`.
+    """
+
+    def __init__(self, path: str | Path | None, seconds: float, *identity: object):
+        self.path = path and Path(path)
+        self.seconds = seconds
+        self.fingerprint = path and fingerprint(*identity)
+        self.written = time.monotonic()
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> int:
+        """Fill in the tensors as they were saved and return their k; 0: nothing to go on from."""
+        if not self.path:
+            return 0
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("fingerprint") != self.fingerprint:
+                    return 0
+                for name, tensor in tensors.items():
+                    tensor.copy_(file.get_tensor(name))
+                return int(header["k"])
+        except (FileNotFoundError, SafetensorError):
+            return 0
+
+    def save(self, k: int, tensors: Mapping[str, Tensor], now: bool = False) -> None:
+        """Write if it is time, or ``now``."""
+        if not self.path or not (now or time.monotonic() - self.written > self.seconds):
+            return
+        content = save(
+            {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
+            {"fingerprint": self.fingerprint, "k": str(k)},
+        )
+        write_atomically(self.path, content)
+        self.written = time.monotonic()
+
+
+def fingerprint(*parts: object) -> str:
+    """SHA-256 of tensors (with those inside modules and objects) and of what else is printed."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, torch.nn.Module):
+            tensors = part.state_dict()
+        elif isinstance(part, Tensor):
+            tensors = {"": part}
+        else:
+            tensors = {k: v for k, v in getattr(part, "__dict__", {}).items() if isinstance(v, Tensor)}
+        digest.update(type(part).__name__.encode() if tensors else repr(part).encode())
+        for name, tensor in tensors.items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """All of the file or none of it."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -1,0 +1,194 @@
+"""The descent of Eq. 2 and 3 and the just noticeable difference of Eq. 4."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from jnd.checkpoint import Checkpoint
+from jnd.cost import Cost
+from jnd.machines import frozen
+from jnd.objectives import Objective, class_change
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What :func:`find_jnd` saw on its way, for B images and N = max_iter updates.
+
+    Attributes:
+        x0: (B, 3, H, W), the images it started from.
+        x_jnd: (B, 3, H, W), x(K): the just noticeably different images; NaN where K is -1.
+        x_end: (B, 3, H, W), x(N).
+        K: (B,) int64, the first k at which M's answer differs; -1: at no k up to N.
+        K_8bit: (B,) int64, the same for x(k) rounded and clipped to 8 bits; None: not asked for.
+        confidence: (N + 1, B, 2), M's confidence in label and target at x(k).
+        distance: (N + 1, B), ‖x(k) − x(0)‖₂ in grey levels.
+        noticed: (N + 1, B) bool, M(x(k)) differs.
+        objective: the loss with its labels and targets.
+    """
+
+    x0: Tensor
+    x_jnd: Tensor
+    x_end: Tensor
+    K: Tensor
+    K_8bit: Tensor | None
+    confidence: Tensor
+    distance: Tensor
+    noticed: Tensor
+    objective: Objective
+
+    @property
+    def jnd(self) -> Tensor:
+        """(B,), JND(M) = ‖x(0) − x(K)‖₂ / ‖x(0)‖₂ (Eq. 4 as a ratio of norms); NaN without K."""
+        norm = torch.linalg.vector_norm
+        return norm((self.x0 - self.x_jnd).flatten(1), dim=1) / norm(self.x0.flatten(1), dim=1)
+
+    @property
+    def stays_adversarial(self) -> Tensor:
+        """(B,) bool: K exists and M(x(k)) differs for every k ≥ K, as the paper has it."""
+        after = self.noticed.cummax(0).values  # True from K on
+        return (self.noticed == after).all(0) & (self.K >= 0)
+
+
+class DivergedError(RuntimeError):
+    """A descent left the finite numbers. ``trajectory`` holds all that was done.
+
+    The images named stopped at their last finite x(k), the others ran to their end.
+    """
+
+    def __init__(self, message: str, trajectory: Trajectory):
+        super().__init__(message)
+        self.trajectory = trajectory
+
+
+def eight_bit(x: Tensor) -> Tensor:
+    """The image as an 8-bit file would hold it: rounded, clipped to 0..255; shape and dtype kept."""
+    return x.round().clamp(0, 255)
+
+
+def find_jnd(
+    machine: nn.Module,
+    x0: Tensor,
+    *,
+    label: Tensor | int | None = None,
+    target: Tensor | int | None = None,
+    objective: Objective | None = None,
+    cost: Cost = Cost(),
+    alpha: float = 1.0,
+    max_iter: int = 1000,
+    also_8bit: bool = False,
+    progress: Callable[[range], Iterable[int]] = iter,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
+) -> Trajectory:
+    """Change images by plain gradient descent until the machine's answer flips, and on to the end.
+
+    x(k + 1) = x(k) − α ∂Cost/∂x(k) (Eq. 2) for k = 0 .. max_iter − 1, each image on its own: a
+    batch gives what its images give one by one. An update costs one forward and one input
+    gradient, and no synchronisation with the host. The machine is left as it was.
+
+    Args:
+        machine: maps pixels (B, 3, H, W) in 0..255 to logits (B, C).
+        x0: (B, 3, H, W) floating point, grey levels 0..255.
+        label: class of each image, (B,) or one for all; None: what the machine says of x0. Where
+            the machine does not say ``label`` of x0, K is 0.
+        target: class to pull to, (B,) or one for all; None: away from ``label``.
+        objective: what to ask of the machine's output instead of a change of class.
+        cost: the weights of Eq. 1.
+        alpha: learning rate α, grey levels per unit of gradient.
+        max_iter: number of updates.
+        also_8bit: find ``K_8bit`` too; one more forward per iteration.
+        progress: wraps the range of iterations, as tqdm does.
+        checkpoint: a file that keeps the state, so that the same call goes on after an
+            interruption and gives the same bits; who no longer needs it deletes it.
+        checkpoint_seconds: time between two writes of that file.
+
+    Raises:
+        ValueError: an argument is out of its range (see the message).
+        DivergedError: an image turned to NaN or infinity.
+
+    Reference: Akan, Genc and Yarman Vural, ICIP 2020, Sections III and IV.
+    """
+    _check(x0, label, target, objective, alpha, max_iter)
+    x0 = x0.detach()
+    per_step = (max_iter + 1, len(x0))
+    confidence, distance = x0.new_zeros(*per_step, 2), x0.new_zeros(per_step)
+    noticed = x0.new_zeros(per_step, dtype=torch.bool)
+    noticed_8bit, finite = noticed.clone(), ~noticed
+    x, x_jnd = x0.clone().requires_grad_(), torch.full_like(x0, torch.nan)
+
+    with frozen(machine), torch.enable_grad():
+        output = machine(x)
+        if objective is None:
+            objective = class_change(output.detach(), label, target)
+        state = dict(
+            x=x, x_jnd=x_jnd, confidence=confidence, distance=distance, noticed=noticed,
+            noticed_8bit=noticed_8bit, finite=finite,
+        )
+        identity = (machine, x0, objective, cost, alpha, max_iter, also_8bit)
+        saved = Checkpoint(checkpoint, checkpoint_seconds, *identity)
+        with torch.no_grad():
+            start = saved.restore(state)
+        if start:
+            output = machine(x)
+        for k in progress(range(start, max_iter + 1)):
+            with torch.no_grad():
+                confidence[k] = objective.confidence(output)
+                distance[k] = torch.linalg.vector_norm((x - x0).flatten(1), dim=1)
+                noticed[k] = objective.noticed(output)
+                first = noticed[k] & ~noticed[:k].any(0)
+                x_jnd.copy_(torch.where(_per_image(first), x, x_jnd))
+                if also_8bit:
+                    noticed_8bit[k] = objective.noticed(machine(eight_bit(x)))
+            if k == max_iter:
+                break
+            total = cost(objective.loss(output), x, x0).sum()
+            (gradient,) = torch.autograd.grad(total, x)
+            with torch.no_grad():
+                update = x - alpha * gradient
+                finite[k + 1] = update.isfinite().flatten(1).all(1)
+                x.copy_(torch.where(_per_image(finite[k + 1]), update, x))
+            saved.save(k + 1, state)
+            output = machine(x)
+        saved.save(max_iter, state, now=True)
+
+    trajectory = Trajectory(
+        x0, x_jnd, x.detach(), _first(noticed), _first(noticed_8bit) if also_8bit else None,
+        confidence, distance, noticed, objective,
+    )
+    diverged_at = _first(~finite)
+    if lost := [(i, k) for i, k in enumerate(diverged_at.tolist()) if k >= 0]:
+        where = ", ".join(f"image {i} at iteration {k}" for i, k in lost)
+        raise DivergedError(
+            f"the descent left the finite numbers: {where}; try a smaller alpha than {alpha} "
+            "or smaller weights",
+            trajectory,
+        )
+    return trajectory
+
+
+def _per_image(mask: Tensor) -> Tensor:
+    return mask.view(-1, 1, 1, 1)
+
+
+def _first(flags: Tensor) -> Tensor:
+    """First k at which each image's flag is up, -1 if at none: (N + 1, B) -> (B,) int64."""
+    return torch.where(flags.any(0), flags.int().argmax(0), -1)
+
+
+def _check(x0, label, target, objective, alpha, max_iter) -> None:
+    if x0.ndim != 4 or not x0.is_floating_point():
+        raise ValueError(
+            f"x0 must be floating-point pixels (B, 3, H, W) in 0..255, not {x0.dtype} of shape "
+            f"{tuple(x0.shape)}"
+        )
+    if bad := (~x0.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
+        raise ValueError(f"image {bad[0]} of x0 has pixels that are NaN or infinite")
+    if objective is not None and (label is not None or target is not None):
+        raise ValueError("give either objective or label and target, not both")
+    if not 0 < alpha < float("inf"):
+        raise ValueError(f"alpha = {alpha}, but the learning rate must be positive and finite")
+    if max_iter < 1:
+        raise ValueError(f"max_iter = {max_iter}, but at least 1 update is needed")

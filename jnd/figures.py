@@ -1,0 +1,127 @@
+"""Every figure of the notebooks, one function each, in one style."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from jnd.descent import Trajectory
+
+STYLE = {
+    "figure.dpi": 150, "savefig.dpi": 150, "savefig.bbox": "tight", "figure.facecolor": "white",
+    "font.size": 9, "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False,
+    "legend.frameon": False, "lines.linewidth": 1.5, "figure.constrained_layout.use": True,
+}
+# Okabe and Ito's colours, told apart by colour-blind readers
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
+ARMS = {"full": (BLUE, "-"), "l2": ("#009e73", "--"), "none": (ORANGE, ":")}
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    @wraps(draw)
+    def figure(*args, **kwargs) -> Figure:
+        with mpl.rc_context(STYLE):
+            result = draw(*args, **kwargs)
+        plt.close(result)  # the caller shows it
+        return result
+
+    return figure
+
+
+@_styled
+def gallery(rows: Mapping[str, Tensor], answers: Mapping[str, Sequence[str]]) -> Figure:
+    """Fig. 1 and 4: a row of images per title, each under what the machine says of it.
+
+    Args:
+        rows: title -> images (B, 3, H, W) in 0..255; an image of NaN is left out.
+        answers: title -> B captions.
+    """
+    columns = len(next(iter(rows.values())))
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.9 * columns, 2.15 * len(rows)), squeeze=False
+    )
+    for (title, images), axes_row in zip(rows.items(), axes):
+        for axis, image, answer in zip(axes_row, images, answers[title]):
+            _picture(axis, image)
+            axis.set_title(answer)
+        axes_row[0].set_ylabel(title)
+    return figure
+
+
+@_styled
+def confidence_curves(trajectories: Mapping[str, Trajectory], image: int, names: tuple[str, str]) -> Figure:
+    """Fig. 2: confidence in label and target against k with K marked, and ‖x(k) − x(0)‖ below.
+
+    Args:
+        trajectories: arm -> its descent; the confidence shown is that of the first.
+        image: number in the batch.
+        names: of the label and of the target.
+    """
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(5, 4.4), sharex=True, height_ratios=(3, 2))
+    first_arm, first = next(iter(trajectories.items()))
+    for column, (name, colour) in enumerate(zip(names, (BLUE, ORANGE))):
+        style = ("-", "--")[column]
+        top.plot(first.confidence[:, image, column].cpu(), style, color=colour, label=name)
+    top.set(ylabel="confidence", ylim=(0, 1.02), title=f"arm {first_arm}")
+    for arm, trajectory in trajectories.items():
+        colour, style = ARMS[arm]
+        bottom.plot(trajectory.distance[:, image].cpu(), style, color=colour, label=f"arm {arm}")
+    bottom.set(xlabel="iteration k", ylabel="‖x(k) − x(0)‖₂, grey levels")
+    if (K := int(first.K[image])) >= 0:
+        for axis in (top, bottom):
+            axis.axvline(K, color=GREY, linewidth=1)
+        top.annotate(f"K = {K}", (K, 0.5), xytext=(4, 0), textcoords="offset points", color=GREY)
+    for axis in (top, bottom):
+        axis.legend(loc="best")
+    return figure
+
+
+@_styled
+def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
+    """What was added: its sign and size, and where in the image it sits.
+
+    For each image a row: x(0), then for each entry of ``changed`` the signed change (mean of the
+    channels, one scale a row) and its root mean square over windows of 15 pixels.
+    """
+    columns = 1 + 2 * len(changed)
+    figure, axes = plt.subplots(
+        len(x0), columns, figsize=(2.2 * columns, 2.1 * len(x0)), squeeze=False
+    )
+    for i, axes_row in enumerate(axes):
+        _picture(axes_row[0], x0[i])
+        axes_row[0].set_ylabel(names[i])
+        changes = [(title, (images[i] - x0[i]).cpu()) for title, images in changed.items()]
+        reach = max(change.mean(0).abs().quantile(0.999).item() for _, change in changes)
+        for column, (title, change) in enumerate(changes):
+            sign, place = axes_row[1 + 2 * column : 3 + 2 * column]
+            if i == 0:
+                axes_row[0].set_title("x(0)")
+                sign.set_title(f"change, {title}")
+                place.set_title(f"where, {title}")
+            shown = sign.imshow(change.mean(0), cmap="RdBu_r", vmin=-reach, vmax=reach)
+            _bar(figure, shown, sign)
+            rms = avg_pool2d(change.square().mean(0)[None, None], 15, 1, 7, count_include_pad=False)
+            _bar(figure, place.imshow(rms.sqrt()[0, 0], cmap="magma", vmin=0), place)
+            for axis in (sign, place):
+                axis.set(xticks=[], yticks=[])
+    return figure
+
+
+def _picture(axis, image: Tensor) -> None:
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    if image.isfinite().all():
+        axis.imshow(image.detach().round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0))
+    else:
+        axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
+
+
+def _bar(figure: Figure, shown, axis) -> None:
+    bar = figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label("grey levels", fontsize=7)

@@ -1,0 +1,155 @@
+"""The machines M: frozen networks that take pixels 0..255 and answer with logits."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from jnd.datasets import DATA, sha256
+
+BUNDLED = {"googlenet": DATA / "weights" / "googlenet_caltech101.safetensors"}
+
+
+class Machine(nn.Module):
+    """A classifier with its preprocessing inside: pixels (B, 3, H, W) in 0..255 -> logits (B, C).
+
+    Attributes:
+        name: torchvision's name of the architecture.
+        categories: names of the C classes.
+        min_size: (height, width), the smallest image it takes.
+        sha256: hash of the weights file.
+    """
+
+    def __init__(self, network, name, categories, mean, std, min_size, sha256):
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.name, self.categories, self.min_size, self.sha256 = name, categories, min_size, sha256
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))  # grey levels
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.eval().requires_grad_(False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if pixels.ndim != 4 or pixels.shape[1] != 3:
+            raise ValueError(f"{self.name} takes pixels (B, 3, H, W), not {tuple(pixels.shape)}")
+        if any(side < least for side, least in zip(pixels.shape[2:], self.min_size)):
+            raise ValueError(
+                f"images of {pixels.shape[2]}×{pixels.shape[3]} are too small for {self.name}: "
+                f"it needs {self.min_size[0]}×{self.min_size[1]} at least"
+            )
+        x = (pixels - self.mean) / self.std
+        return self.network(x.contiguous(memory_format=torch.channels_last))
+
+
+def load_machine(
+    name: str, weights: str | Path = "bundled", device: str | torch.device | None = None
+) -> Machine:
+    """A frozen torchvision classifier.
+
+    Args:
+        name: any of torchvision's classifiers, such as ``"googlenet"`` or ``"inception_v3"``.
+        weights: ``"bundled"`` (this repository's), ``"official"`` (torchvision's, downloaded and
+            checked by hash) or the path of a safetensors file. A file whose header has no
+            ``categories`` is read as torchvision's own: ImageNet classes and preprocessing.
+        device: None: the GPU if there is one.
+
+    Raises:
+        ValueError: unknown name, no bundled weights for it, or a file that is damaged, of another
+            architecture or no safetensors.
+        FileNotFoundError: no such weights file.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        hint = difflib.get_close_matches(name, known) or known
+        raise ValueError(f"unknown machine {name!r}; torchvision has {', '.join(hint)}")
+    official = torchvision.models.get_model_weights(name).DEFAULT
+    if weights == "official":
+        state = official.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        path = Path(torch.hub.get_dir(), "checkpoints", Path(official.url).name)
+        header = {}
+    elif weights == "bundled" and name not in BUNDLED:
+        raise ValueError(
+            f"no weights for {name} are bundled (only for {', '.join(BUNDLED)}); use "
+            'weights="official" or the path of a safetensors file'
+        )
+    else:
+        path = BUNDLED[name] if weights == "bundled" else Path(weights)
+        state, header = _read_safetensors(path)
+
+    if header.get("architecture", name) != name:
+        raise ValueError(f"{path} holds a {header['architecture']}, not a {name}")
+    preset = official.transforms()
+    categories = _header_list(header, "categories", official.meta["categories"])
+    mean = _header_list(header, "mean", [255 * m for m in preset.mean])
+    std = _header_list(header, "std", [255 * s for s in preset.std])
+    network = _network(name, state, len(categories), torchvisions_own="categories" not in header)
+    _load_state(network, state, name, path)
+    network = fuse(network.eval())  # batch norm into the convolutions: the same map, faster
+    machine = Machine(network, name, categories, mean, std, official.meta["min_size"], sha256(path))
+    return machine.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Inside: eval mode, no parameter asks for a gradient. After: as before, buffers included."""
+    modes = [(m, m.training) for m in module.modules()]
+    wanted = [(p, p.requires_grad) for p in module.parameters()]
+    buffers = [(b, b.clone()) for b in module.buffers()]
+    try:
+        module.eval().requires_grad_(False)
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, requires_grad in wanted:
+            p.requires_grad_(requires_grad)
+        with torch.no_grad():
+            for b, saved in buffers:
+                b.copy_(saved)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {key: file.get_tensor(key) for key in file.keys()}
+            return state, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is no sound safetensors file ({error}): fetch it again if it is cut short; "
+            "a pickle (.pt, .pth) is never loaded, save its state dict with safetensors first"
+        ) from error
+
+
+def _header_list(header: dict[str, str], key: str, default: list) -> list:
+    return json.loads(header[key]) if key in header else list(default)
+
+
+def _network(
+    name: str, state: dict[str, Tensor], classes: int, torchvisions_own: bool
+) -> nn.Module:
+    options = {"num_classes": classes}
+    if name in {"googlenet", "inception_v3"}:
+        # torchvision's own weights for these two expect inputs scaled once more
+        options |= {"transform_input": torchvisions_own, "init_weights": False}
+        options["aux_logits"] = any(key.startswith(("aux", "Aux")) for key in state)
+    return torchvision.models.get_model(name, weights=None, **options)
+
+
+def _load_state(network: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
+    expected = network.state_dict()
+    wrong = [key for key in expected.keys() | state.keys()
+             if key not in expected or key not in state or expected[key].shape != state[key].shape]
+    if wrong:
+        raise ValueError(
+            f"{path} does not fit {name}: {len(wrong)} of {len(expected)} tensors are missing, "
+            f"unknown or of another shape, {min(wrong)} for one"
+        )
+    network.load_state_dict(state)

@@ -1,0 +1,318 @@
+"""The descent against machines whose path is known."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from jnd.cost import Cost
+from jnd.descent import DivergedError, eight_bit, find_jnd
+
+NONE = Cost.arm("none")
+
+
+class Linear(nn.Module):
+    """Two classes: logits (0, w·x + b)."""
+
+    def __init__(self, w, b):
+        super().__init__()
+        self.w = nn.Parameter(w)
+        self.b = nn.Parameter(torch.as_tensor(b, dtype=w.dtype))
+
+    def forward(self, x):
+        margin = (x * self.w).flatten(1).sum(1) + self.b
+        return torch.stack((torch.zeros_like(margin), margin), 1)
+
+
+class LinearObjective:
+    """Loss −w·x, so that x(k) = x(0) + kαw."""
+
+    def loss(self, logits):
+        return -logits[:, 1]
+
+    def noticed(self, logits):
+        return logits[:, 1] > 0
+
+    def confidence(self, logits):
+        return logits.softmax(1)
+
+
+@pytest.fixture
+def w(generator):
+    return torch.randn(3, 6, 5, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture
+def x0(generator):
+    return 255 * torch.rand(4, 3, 6, 5, generator=generator, dtype=torch.float64)
+
+
+def linear_machine(w, x0, margin):
+    """A machine with margin −`margin` for the first image; the others' differ."""
+    return Linear(w, -margin - (x0[0] * w).sum())
+
+
+def relative(x, x0):
+    return (x - x0).flatten(1).norm(dim=1) / x0.flatten(1).norm(dim=1)
+
+
+def test_constant_gradient_gives_K_and_jnd_in_closed_form(w, x0):
+    alpha, margin = 0.01, 7.3
+    found = find_jnd(linear_machine(w, x0, margin), x0[:1], objective=LinearObjective(), cost=NONE,
+                     alpha=alpha, max_iter=60)
+    squared = w.square().sum().item()
+    K = math.floor(margin / (alpha * squared)) + 1
+    assert found.K.tolist() == [K]
+    assert torch.allclose(found.x_jnd, x0[:1] + K * alpha * w)
+    assert torch.allclose(found.x_end, x0[:1] + 60 * alpha * w)
+    assert found.jnd.item() == pytest.approx(K * alpha * math.sqrt(squared) / x0[0].norm().item())
+    assert found.distance[:, 0].tolist() == pytest.approx(
+        [k * alpha * math.sqrt(squared) for k in range(61)]
+    )
+    assert found.stays_adversarial.tolist() == [True]
+
+
+@pytest.mark.parametrize("target", [1, None])
+@pytest.mark.parametrize("strength", [0.0, 0.02])
+def test_cross_entropy_follows_the_scalar_recursion(w, x0, target, strength):
+    """x(k) = x(0) + c(k)·w, c(k+1) = (1 − 2αλ)c(k) + α·s(k), s = σ(−m) or, away, σ(m)."""
+    alpha, margin, steps = 0.3, 2.0, 200
+    found = find_jnd(linear_machine(w, x0, margin), x0[:1], target=target, alpha=alpha,
+                     max_iter=steps, cost=Cost.arm("l2", squared_distance=strength))
+    squared, c, path = w.square().sum().item(), 0.0, [0.0]
+    for _ in range(steps):
+        m = -margin + c * squared
+        push = 1 / (1 + math.exp(m)) if target == 1 else 1 / (1 + math.exp(-m))
+        c = (1 - 2 * alpha * strength) * c + alpha * push
+        path.append(c)
+    margins = [-margin + c * squared for c in path]
+    K = next(k for k, m in enumerate(margins) if m > 0)
+    assert found.K.tolist() == [K]
+    assert torch.allclose(found.x_jnd, x0[:1] + path[K] * w)
+    assert torch.allclose(found.x_end, x0[:1] + path[-1] * w)
+    assert found.confidence[:, 0, 1].tolist() == pytest.approx([1 / (1 + math.exp(-m)) for m in margins])
+    assert torch.allclose(found.confidence.sum(2), torch.ones(steps + 1, 1, dtype=torch.float64))
+
+
+def test_regularisers_act_alone_where_the_loss_is_flat(x0):
+    """With no pull from M, one update is x − α·∂(BR + TV)/∂x, here from finite differences."""
+    cost, alpha, eps = Cost(0.0, 0.5, 0.8), 0.1, 1e-3
+    x0 = x0[:1] * 1.4 - 40
+    found = find_jnd(Linear(torch.zeros(3, 6, 5, dtype=torch.float64), -1.0), x0, cost=cost,
+                     alpha=alpha, max_iter=1)
+    zero = torch.zeros(1, dtype=torch.float64)
+    for index in [(0, 0, 0, 0), (0, 1, 3, 2), (0, 2, 5, 4)]:
+        step = torch.zeros_like(x0)
+        step[index] = eps
+        slope = (cost(zero, x0 + step, x0) - cost(zero, x0 - step, x0)) / (2 * eps)
+        assert found.x_end[index].item() == pytest.approx(x0[index].item() - alpha * slope.item())
+
+
+def test_images_do_not_influence_one_another(w, x0):
+    machine = linear_machine(w, x0, 3.0)
+    label = machine(x0).argmax(1)
+    options = dict(cost=Cost(0.01, 1.0, 0.5), alpha=0.1, max_iter=40, also_8bit=True)
+    together = find_jnd(machine, x0, target=1 - label, **options)
+    for i in range(len(x0)):
+        alone = find_jnd(machine, x0[i : i + 1], target=1 - label[i : i + 1], **options)
+        assert alone.K == together.K[i] and alone.K_8bit == together.K_8bit[i]
+        for name in "x_jnd", "x_end", "jnd", "stays_adversarial":
+            one, all_ = getattr(alone, name)[0], getattr(together, name)[i]
+            assert torch.allclose(one, all_, rtol=1e-12, equal_nan=True)
+        assert torch.allclose(alone.confidence[:, 0], together.confidence[:, i])
+
+
+def test_K_is_minus_one_and_jnd_nan_where_nothing_flips(w, x0):
+    found = find_jnd(linear_machine(w, x0, 1e4), x0[:1], target=1, cost=NONE, alpha=1e-3, max_iter=3)
+    assert found.K.tolist() == [-1]
+    assert found.jnd.isnan().all() and found.x_jnd.isnan().all()
+    assert found.x_end.isfinite().all()
+    assert found.stays_adversarial.tolist() == [False]
+
+
+def test_K_is_zero_where_the_machine_never_said_the_label(w, x0):
+    found = find_jnd(linear_machine(w, x0, 3.0), x0[:1], label=1, cost=NONE, max_iter=1)
+    assert found.K.tolist() == [0]
+    assert torch.equal(found.x_jnd, x0[:1]) and found.jnd.item() == 0
+
+
+def test_stays_adversarial_is_false_when_the_answer_flips_back():
+    """One pixel thrown over a narrow band: the label returns beyond 12."""
+
+    class Band(nn.Module):
+        def forward(self, x):
+            inside = 4 - (x.flatten(1)[:, 0] - 8).square()
+            return torch.stack((torch.zeros_like(inside), inside), 1)
+
+
+    class Walk(LinearObjective):
+        def loss(self, logits):
+            return -pixels.flatten(1)[:, 0]
+
+    pixels = torch.zeros(1, 1, 1, 1)
+
+    class Watched(Band):
+        def forward(self, x):
+            nonlocal pixels
+            pixels = x
+            return super().forward(x)
+
+    found = find_jnd(Watched(), torch.zeros(1, 1, 1, 1), objective=Walk(), cost=NONE, max_iter=12)
+    assert found.noticed[:, 0].nonzero().flatten().tolist() == [7, 8, 9]
+    assert found.K.tolist() == [7] and found.stays_adversarial.tolist() == [False]
+
+
+def test_K_for_8_bit_images(w, x0):
+    """The first k at which the rounded and clipped path x(0) + kαw crosses the plane."""
+    machine, alpha, steps = linear_machine(w, x0, 6.0), 0.002, 300
+    found = find_jnd(machine, x0[:1], objective=LinearObjective(), cost=NONE, alpha=alpha,
+                     max_iter=steps, also_8bit=True)
+    rounded = [(x0[:1] + k * alpha * w).round().clamp(0, 255) for k in range(steps + 1)]
+    expected = next(k for k, x in enumerate(rounded) if machine(x)[0, 1] > 0)
+    assert found.K_8bit.tolist() == [expected]
+    assert expected != found.K.item()
+
+
+def test_eight_bit_rounds_and_clips():
+    assert eight_bit(torch.tensor([-3.0, 0.4, 0.6, 254.7, 300.0])).tolist() == [0, 0, 1, 255, 255]
+
+
+def test_the_machine_is_left_as_it_was(generator):
+    machine = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 3),
+    ).train()
+    machine[0].weight.requires_grad_(False)
+    machine[1].eval()
+    before = {key: value.clone() for key, value in machine.state_dict().items()}
+    modes = [m.training for m in machine.modules()]
+    wanted = [p.requires_grad for p in machine.parameters()]
+    find_jnd(machine, 255 * torch.rand(2, 3, 8, 8, generator=generator), max_iter=3)
+    assert [m.training for m in machine.modules()] == modes
+    assert [p.requires_grad for p in machine.parameters()] == wanted
+    assert all(p.grad is None for p in machine.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in machine.state_dict().items())
+
+
+def test_an_update_costs_one_forward_and_one_input_gradient(w, x0):
+    calls = {"forward": 0, "backward": 0}
+    machine = linear_machine(w, x0, 3.0)
+    machine.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
+    machine.register_full_backward_hook(lambda *_: calls.update(backward=calls["backward"] + 1))
+    find_jnd(machine, x0[:1], target=1, max_iter=7)
+    assert calls == {"forward": 8, "backward": 7}  # x(0) .. x(7)
+
+
+def test_progress_wraps_the_iterations(w, x0):
+    seen = []
+    find_jnd(linear_machine(w, x0, 3.0), x0[:1], target=1, max_iter=5,
+             progress=lambda iterations: (seen.append(k) or k for k in iterations))
+    assert seen == list(range(6))
+
+
+def test_divergence_names_image_and_iteration_and_keeps_the_rest(w, x0):
+    """A cost that doubles the distance overflows for the far image first."""
+
+    class Explosive(nn.Module):
+        def forward(self, x):
+            m = (x - 100).flatten(1).square().sum(1)
+            return torch.stack((m, torch.zeros_like(m)), 1)
+
+    class Away(LinearObjective):
+        def loss(self, logits):
+            return -logits[:, 0]
+
+        def noticed(self, logits):
+            return logits[:, 0] > 1e12
+
+    x = torch.full((2, 3, 2, 2), 100.0)
+    x[1] += 1
+    with pytest.raises(DivergedError, match=r"image 1 at iteration \d+") as caught:
+        find_jnd(Explosive(), x, objective=Away(), cost=NONE, alpha=1e4, max_iter=30)
+    kept = caught.value.trajectory
+    assert kept.x_end.isfinite().all()
+    assert torch.equal(kept.x_end[0], x[0])
+    assert kept.K.tolist()[0] == -1 and kept.K.tolist()[1] > 0
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(alpha=0.0), "alpha = 0.0"),
+        (dict(alpha=float("nan")), "alpha = nan"),
+        (dict(max_iter=0), "max_iter = 0"),
+        (dict(target=2), r"target 2 is out of range: the machine has classes 0\.\.1"),
+        (dict(label=-1), "label -1 is out of range"),
+        (dict(target=0), "target = label for image 0"),
+        (dict(target=torch.tensor([1, 1])), "one for each of the 1 images"),
+        (dict(target=0.5), "class number"),
+        (dict(target=1, objective=LinearObjective()), "not both"),
+    ],
+)
+def test_wrong_arguments(w, x0, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        find_jnd(linear_machine(w, x0, 3.0), x0[:1], **wrong)
+
+
+def test_wrong_images(w, x0):
+    machine = linear_machine(w, x0, 3.0)
+    with pytest.raises(ValueError, match="uint8"):
+        find_jnd(machine, x0.byte())
+    with pytest.raises(ValueError, match=r"\(3, 6, 5\)"):
+        find_jnd(machine, x0[0])
+    x0[2, 0, 1, 1] = float("nan")
+    with pytest.raises(ValueError, match="image 2 of x0"):
+        find_jnd(machine, x0)
+
+
+def test_a_machine_without_logits_is_refused(x0):
+    with pytest.raises(ValueError, match=r"logits \(B, C\), but gave \(4, 3, 6, 5\)"):
+        find_jnd(nn.Identity(), x0)
+
+
+def interrupted(at):
+    def progress(iterations):
+        for k in iterations:
+            if k == at:
+                raise KeyboardInterrupt
+            yield k
+
+    return progress
+
+
+def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path):
+    machine = linear_machine(w, x0, 3.0)
+    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=30, also_8bit=True)
+    straight = find_jnd(machine, x0, **options)
+    kept = dict(checkpoint=tmp_path / "full.checkpoint", checkpoint_seconds=0)
+    for at in (1, 7, 8, 30):
+        with pytest.raises(KeyboardInterrupt):
+            find_jnd(machine, x0, **options, **kept, progress=interrupted(at))
+    calls = []
+    machine.register_forward_hook(lambda *_: calls.append(1))
+    resumed = find_jnd(machine, x0, **options, **kept)
+    assert len(calls) == 3  # x(0), x(30) and its 8 bits
+    for name in "K", "K_8bit", "x_jnd", "x_end", "confidence", "distance", "noticed":
+        assert torch.equal(
+            getattr(straight, name).nan_to_num(-7), getattr(resumed, name).nan_to_num(-7)
+        ), name
+
+
+@pytest.mark.parametrize("spoil", ["other alpha", "other image", "other machine", "damaged"])
+def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
+    machine, alpha, file = linear_machine(w, x0, 3.0), 0.1, tmp_path / "full.checkpoint"
+    options = dict(max_iter=20, checkpoint=file, checkpoint_seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        find_jnd(machine, x0[:1], target=1, alpha=alpha, **options, progress=interrupted(9))
+    if spoil == "other alpha":
+        alpha = 0.2
+    elif spoil == "other image":
+        x0 = x0 + 1
+    elif spoil == "other machine":
+        machine.b.data += 0.5
+    else:
+        file.write_bytes(file.read_bytes()[:-9])
+    found = find_jnd(machine, x0[:1], target=1, alpha=alpha, **options)
+    expected = find_jnd(machine, x0[:1], target=1, alpha=alpha, max_iter=20)
+    assert torch.equal(found.x_end, expected.x_end) and torch.equal(found.K, expected.K)

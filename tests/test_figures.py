@@ -1,0 +1,60 @@
+"""That the figures show what they are given; how they look is for eyes."""
+
+import numpy as np
+import pytest
+import torch
+
+from jnd import figures
+from jnd.cost import Cost
+from jnd.descent import find_jnd
+
+
+@pytest.fixture
+def found():
+    """Two classes that swap when the first pixel has grown by 3."""
+
+    class Pixel(torch.nn.Module):
+        def forward(self, x):
+            grown = x[:, 0, 0, 0] - 13.5
+            return torch.stack((-grown, grown), 1)
+
+    return find_jnd(Pixel(), torch.full((2, 3, 8, 8), 10.0), target=1, alpha=1.0, max_iter=9,
+                    cost=Cost.arm("none"))
+
+
+def lines(axis):
+    return {line.get_label(): line for line in axis.lines}
+
+
+def test_gallery_shows_the_pixels_and_the_answers():
+    images = torch.stack([torch.full((3, 4, 4), 40.4), torch.full((3, 4, 4), 300.0)])
+    figure = figures.gallery({"original": images, "x(K)": images}, {"original": ["a", "b"], "x(K)": ["c", "d"]})
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", "d"]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["original", "", "x(K)", ""]
+    assert np.unique(figure.axes[0].images[0].get_array()) == [40]
+    assert np.unique(figure.axes[1].images[0].get_array()) == [255]
+
+
+def test_gallery_says_where_there_is_no_image():
+    figure = figures.gallery({"x(K)": torch.full((1, 3, 4, 4), torch.nan)}, {"x(K)": [""]})
+    assert not figure.axes[0].images and figure.axes[0].texts[0].get_text() == "not noticed"
+
+
+def test_confidence_curves_mark_K(found):
+    figure = figures.confidence_curves({"full": found, "none": found}, 0, ("cat", "cup"))
+    top, bottom = figure.axes
+    assert np.allclose(lines(top)["cup"].get_ydata(), found.confidence[:, 0, 1])
+    assert np.allclose(lines(bottom)["arm none"].get_ydata(), found.distance[:, 0])
+    assert f"K = {found.K[0]}" in [text.get_text() for text in top.texts]
+
+
+def test_perturbations_show_the_signed_change():
+    x0 = torch.full((1, 3, 32, 32), 100.0)
+    changed = x0.clone()
+    changed[..., :16] += 2
+    changed[..., 16:] -= 1
+    figure = figures.perturbations(x0, {"full": changed}, ["cat"])
+    shown = [axis.images[0].get_array() for axis in figure.axes[:3]]
+    assert np.unique(shown[1]).tolist() == [-1, 2]
+    assert shown[2][0, 0] == pytest.approx(2) and shown[2][0, -1] == pytest.approx(1)
+    assert "grey levels" in [axis.get_ylabel() for axis in figure.axes]

@@ -1,0 +1,126 @@
+import hashlib
+import pickle
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from jnd import load_machine
+from jnd.datasets import load_photos
+from jnd.machines import BUNDLED
+
+PIXELS = (2, 3, 80, 96)
+
+
+@pytest.fixture
+def pixels(generator):
+    return 255 * torch.rand(PIXELS, generator=generator)
+
+
+def random_network(name, **options):
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(name, weights=None, **options).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
+    return network
+
+
+@pytest.fixture(params=["resnet18", "googlenet", "inception_v3"])
+def official(request, tmp_path):
+    """A file in the layout of torchvision's official one, and the network it came from."""
+    name, options = request.param, {}
+    if name != "resnet18":
+        options = dict(transform_input=True, aux_logits=True, init_weights=False)
+    network = random_network(name, **options)
+    path = tmp_path / f"{name}.safetensors"
+    save_file(network.state_dict(), path)
+    return name, path, network
+
+
+def test_a_file_without_header_is_read_as_torchvisions_own(official, pixels):
+    """The same logits as torchvision's network behind torchvision's preprocessing."""
+    name, path, network = official
+    preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    normalised = torchvision.transforms.v2.functional.normalize(pixels / 255, preset.mean, preset.std)
+    machine = load_machine(name, path)
+    with torch.no_grad():
+        assert torch.allclose(machine(pixels), network(normalised), rtol=1e-4, atol=1e-4)
+    assert len(machine.categories) == 1000 and machine.categories[294] == "brown bear"
+
+
+def test_a_header_brings_categories_and_preprocessing(tmp_path, pixels):
+    network = random_network("googlenet", num_classes=2, aux_logits=False, init_weights=False)
+    path = tmp_path / "two.safetensors"
+    header = {"architecture": "googlenet", "categories": '["cup", "cat"]', "mean": "[1, 2, 3]", "std": "[4, 5, 6]"}
+    save_file({k: v.half() if v.ndim > 1 else v for k, v in network.state_dict().items()}, path, header)
+    machine = load_machine("googlenet", str(path))
+    assert machine.categories == ["cup", "cat"]
+    network.load_state_dict({k: v.half().float() if v.ndim > 1 else v for k, v in network.state_dict().items()})
+    normalised = torch.stack([(pixels[:, c] - (1, 2, 3)[c]) / (4, 5, 6)[c] for c in range(3)], 1)
+    with torch.no_grad():
+        assert torch.allclose(machine(pixels), network(normalised), rtol=1e-4, atol=1e-3)
+    with pytest.raises(ValueError, match="holds a googlenet, not a resnet18"):
+        load_machine("resnet18", path)
+
+
+def test_the_machine_is_frozen(official):
+    name, path, _ = official
+    machine = load_machine(name, path)
+    assert not machine.training and not any(p.requires_grad for p in machine.parameters())
+
+
+def test_the_hash_is_the_files(tmp_path):
+    path = tmp_path / "squeezenet.safetensors"
+    save_file(random_network("squeezenet1_1").state_dict(), path)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert load_machine("squeezenet1_1", path).sha256 == expected
+
+
+def test_the_bundled_machine_knows_a_face_and_a_motorcycle():
+    machine = load_machine("googlenet")
+    photos, _ = load_photos(["astronaut", "motorcycle", "coffee"], 224)
+    with torch.no_grad():
+        answers = [machine.categories[i] for i in machine(photos.to(machine.mean.device)).argmax(1)]
+    assert answers[0] in {"Faces", "Faces_easy"}
+    assert answers[1:] == ["Motorbikes", "cup"]
+    assert BUNDLED["googlenet"].stat().st_size <= 12e6
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="unknown machine 'resnet81'; torchvision has .*resnet18"):
+        load_machine("resnet81")
+    with pytest.raises(ValueError, match="no weights for resnet18 are bundled"):
+        load_machine("resnet18")
+
+
+def test_images_too_small_for_the_machine(official):
+    name, path, _ = official
+    machine = load_machine(name, path)
+    if name == "inception_v3":
+        with pytest.raises(ValueError, match="74×80 are too small for inception_v3: it needs 75×75"):
+            machine(torch.zeros(1, 3, 74, 80))
+    with pytest.raises(ValueError, match=r"takes pixels \(B, 3, H, W\), not \(1, 1, 80, 80\)"):
+        machine(torch.zeros(1, 1, 80, 80))
+
+
+def test_missing_truncated_foreign_and_pickled_weights(tmp_path):
+    state = random_network("squeezenet1_1").state_dict()
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(FileNotFoundError, match="no weights file"):
+        load_machine("squeezenet1_1", path)
+    save_file(state, path)
+    with pytest.raises(ValueError, match="does not fit alexnet: .* tensors"):
+        load_machine("alexnet", path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="fetch it again if it is cut short"):
+        load_machine("squeezenet1_1", path)
+    torch.save(state, path)
+    with pytest.raises(ValueError, match="a pickle .* is never loaded"):
+        load_machine("squeezenet1_1", path)
+    path.write_bytes(pickle.dumps(state))
+    with pytest.raises(ValueError, match="a pickle .* is never loaded"):
+        load_machine("squeezenet1_1", path)

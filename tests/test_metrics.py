@@ -1,0 +1,360 @@
+"""The metrics against sewar, torchmetrics, scikit-image, closed forms and the definitions."""
+
+import matplotlib.cbook
+import matplotlib.image
+import numpy as np
+import pytest
+import sewar
+import skimage.data
+import torch
+from skimage.metrics import structural_similarity
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    spatial_correlation_coefficient,
+    universal_image_quality_index,
+    visual_information_fidelity,
+)
+
+from jnd.metrics import METRICS, psnr, quality, scc, uqi, vif
+
+SEWAR = {
+    "PSNR": lambda x, y: sewar.psnr(x, y, MAX=255),
+    "UQI": sewar.uqi,
+    "SCC": sewar.scc,
+    "VIF": sewar.vifp,
+}
+PHOTOS = {
+    "astronaut": skimage.data.astronaut(),
+    "chelsea": skimage.data.chelsea(),
+    "coffee": skimage.data.coffee(),
+    "grace_hopper": matplotlib.image.imread(
+        matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    ),
+}
+
+
+def crop(photo, height=72, width=72):
+    """A piece (H, W, 3) of a photo in float64; the noise below depends on its size alone."""
+    return PHOTOS[photo][40 : 40 + height, 100 : 100 + width].astype(np.float64)
+
+
+def noisy(image, sigma=10.0):
+    return image + np.random.default_rng(0).normal(0, sigma, image.shape)
+
+
+def tensor(image):
+    """(H, W, C) in numpy to (1, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+
+
+def flat(value, side=64):
+    return np.full((side, side, 1), float(value))
+
+
+DISTORTIONS = {
+    "noise": noisy,
+    "faint noise": lambda x: noisy(x, 0.05),
+    "8-bit noise": lambda x: noisy(x).round().clip(0, 255),
+    "out of range": lambda x: noisy(x, 60),
+    "brighter": lambda x: x + 7,
+    "unrelated": lambda x: x[::-1, ::-1],
+    "flat patch": lambda x: np.where(np.indices(x.shape)[0] < 20, 128, noisy(x)),
+    "flat": lambda x: np.full_like(x, 77.25),
+    "identical": lambda x: x,
+}
+
+
+class TestAgainstSewar:
+    @pytest.mark.parametrize("distortion", DISTORTIONS)
+    @pytest.mark.parametrize("photo", PHOTOS)
+    @pytest.mark.parametrize("name", METRICS)
+    def test_photos(self, name, photo, distortion):
+        x = crop(photo)
+        y = DISTORTIONS[distortion](x)
+        assert METRICS[name](tensor(x), tensor(y)).item() == pytest.approx(
+            SEWAR[name](x, y), rel=1e-9
+        )
+
+    @pytest.mark.parametrize(
+        "size", [(25, 25), (32, 32), (33, 33), (40, 40), (41, 41), (41, 70), (131, 64)]
+    )
+    @pytest.mark.parametrize("name", METRICS)
+    def test_sizes(self, name, size):
+        x = crop("astronaut", *size)
+        y = noisy(x)
+        assert METRICS[name](tensor(x), tensor(y)).item() == pytest.approx(
+            SEWAR[name](x, y), rel=1e-9
+        )
+
+    @pytest.mark.parametrize("values", [(128, 128), (255, 255), (128, 100), (100, 0), (0, 50)])
+    @pytest.mark.parametrize("side", [32, 64])
+    @pytest.mark.parametrize("name", METRICS)
+    def test_flat_images(self, name, side, values):
+        x, y = (flat(value, side) for value in values)
+        with np.errstate(invalid="ignore"):
+            expected = SEWAR[name](x, y)
+        if np.isnan(expected):
+            assert name == "VIF"
+            expected = 1  # no information to lose
+        assert METRICS[name](tensor(x), tensor(y)).item() == pytest.approx(expected, rel=1e-9)
+
+    def test_flat_patches_of_float32_in_both(self):
+        """Areas where both are flat: SCC counts 0, also with values that aren't whole numbers."""
+        x = crop("coffee")
+        x[10:50, 20:70], x[60:, 60:] = np.float32(77.3), 0
+        y = noisy(x).astype(np.float32).astype(np.float64)
+        y[10:50, 20:70], y[60:, 60:] = np.float32(99.9), 0
+        for name, metric in METRICS.items():
+            value = metric(tensor(x), tensor(y)).item()
+            assert value == pytest.approx(SEWAR[name](x, y), rel=1e-9), name
+
+    def test_vif_noise_variance(self):
+        x = crop("chelsea")
+        y = noisy(x)
+        value = vif(tensor(x), tensor(y), sigma_nsq=0.4).item()
+        assert value == pytest.approx(sewar.vifp(x, y, sigma_nsq=0.4), rel=1e-9)
+
+    def test_int64_adds_331_db(self):
+        x = crop("grace_hopper").astype(np.int64)
+        y = x + np.random.default_rng(1).integers(-9, 10, x.shape)
+        value = psnr(tensor(x), tensor(y), data_range=2**63 - 1)
+        assert value.item() == pytest.approx(sewar.psnr(x, y), rel=1e-12)
+        assert (value - psnr(tensor(x), tensor(y))).item() == pytest.approx(331.167, abs=5e-4)
+
+
+class TestAgainstOthers:
+    @pytest.fixture(params=PHOTOS)
+    def pair(self, request):
+        x = crop(request.param)
+        return tensor(x), tensor(noisy(x))
+
+    def test_psnr(self, pair):
+        x, y = pair
+        expected = peak_signal_noise_ratio(y, x, data_range=255.0)
+        assert psnr(x, y).item() == pytest.approx(expected.item(), rel=1e-6)
+
+    def test_scc(self, pair):
+        """torchmetrics computes in float32, where variances of squares near 1e6 lose digits."""
+        x, y = pair
+        assert scc(x, y).item() == pytest.approx(
+            spatial_correlation_coefficient(y, x).item(), abs=1e-5
+        )
+
+    def test_vif(self, pair):
+        x, y = pair
+        expected = visual_information_fidelity(y, x)
+        assert vif(x, y).item() == pytest.approx(expected.item(), rel=1e-9)
+
+    def test_uqi_lies_between_windows_of_7_and_9(self, pair):
+        """torchmetrics takes odd Gaussian windows only: with a huge sigma they are square."""
+        x, y = pair
+        below, above = (
+            universal_image_quality_index(y, x, (side, side), (1e6, 1e6)).item() for side in (7, 9)
+        )
+        assert below < uqi(x, y, form="wang-bovik").item() < above
+        assert above - below < 0.05
+
+    def test_uqi_lies_between_ssim_without_constants(self, pair):
+        """SSIM with K1 = K2 = 0 is UQI; scikit-image's square windows are odd, too."""
+        x, y = pair
+        images = [image[0].permute(1, 2, 0).numpy() for image in pair]
+        below, above = (
+            structural_similarity(
+                *images, win_size=side, K1=0, K2=0, data_range=255, channel_axis=2
+            )
+            for side in (7, 9)
+        )
+        assert below < uqi(x, y, form="wang-bovik").item() < above
+
+
+class TestDefinitions:
+    @pytest.mark.parametrize("offset", [1, -5, 100])
+    def test_psnr_of_an_offset(self, offset):
+        x = tensor(crop("coffee"))
+        expected = 20 * np.log10(255 / abs(offset))
+        assert psnr(x, x + offset).item() == pytest.approx(expected, rel=1e-12)
+
+    def test_psnr_of_identical_images_is_infinite(self):
+        x = tensor(crop("coffee"))
+        assert psnr(x, x).item() == np.inf
+
+    @pytest.mark.parametrize("form", ["wang-bovik", "sewar"])
+    def test_uqi_window_by_window(self, form):
+        """Both forms from their definition; sewar's drops the last row and column of pixels."""
+        x = crop("chelsea", 12, 15)[..., :1]
+        y = noisy(x)
+        pixels = 64
+        drop = int(form == "sewar")
+        values = []
+        for top in range(12 - 7 - drop):
+            for left in range(15 - 7 - drop):
+                a, b = (image[top : top + 8, left : left + 8].ravel() for image in (x, y))
+                if form == "wang-bovik":
+                    (var_a, cov), (_, var_b) = np.cov(a, b)
+                else:
+                    var_a, cov, var_b = (
+                        (u * v).mean() - u.mean() * v.mean() / pixels
+                        for u, v in ((a, a), (a, b), (b, b))
+                    )
+                mean_a, mean_b = a.mean(), b.mean()
+                values.append(
+                    4 * cov * mean_a * mean_b / ((var_a + var_b) * (mean_a**2 + mean_b**2))
+                )
+        value = uqi(tensor(x), tensor(y), form=form).item()
+        assert value == pytest.approx(np.mean(values), rel=1e-10)
+
+    def test_uqi_forms_differ_as_the_docstring_says(self):
+        x = crop("astronaut")
+        x, y = tensor(x), tensor(noisy(x))
+        assert uqi(x, y).item() > 0.97 > 0.8 > uqi(x, y, form="wang-bovik").item()
+
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [((77.3, 77.3), 1), ((0, 0), 1), ((0, 50), 0), ((100, 50), 2 * 5000 / 12500)],
+    )
+    def test_wang_bovik_of_flat_images(self, values, expected):
+        """Without any structure to compare, the factor for brightness is left."""
+        x, y = (tensor(flat(value)) for value in values)
+        assert uqi(x, y, form="wang-bovik").item() == pytest.approx(expected, rel=1e-12)
+
+    def test_uqi_counts_black_areas_as_alike(self):
+        """sewar's running sums leave rounding errors there, which it counts as unlike."""
+        x = crop("coffee")
+        x[30:, :] = 0
+        top, whole = (uqi(tensor(x[:rows]), tensor(1.3 * x[:rows])).item() for rows in (38, 72))
+        assert sewar.uqi(x, 1.3 * x) < 0.9 * whole
+        windows_top, windows = 38 - 8, 72 - 8
+        assert whole * windows == pytest.approx(top * windows_top + windows - windows_top)
+
+    @pytest.mark.parametrize("value", [77.3, 0.1, 254.9999])
+    def test_scc_of_flat_images_is_zero(self, value):
+        """sewar correlates rounding errors here: 0.2 to 0.4."""
+        x = tensor(flat(value))
+        assert scc(x, x).item() == 0
+
+    def test_scc_of_detail_everywhere(self):
+        x = tensor(np.random.default_rng(2).uniform(0, 255, (40, 40, 3)))
+        assert scc(x, x).item() == pytest.approx(1, rel=1e-9)
+        assert scc(x, 255 - x).item() == pytest.approx(-1, rel=1e-9)
+
+    def test_vif_of_a_flat_channel(self):
+        """It has no information to lose; sewar gives NaN for the whole image."""
+        x = crop("chelsea")
+        x[..., 2] = 200
+        y = noisy(x)
+        channels = vif(tensor(x[..., :2]), tensor(y[..., :2])).item()
+        assert vif(tensor(x), tensor(y)).item() == pytest.approx((2 * channels + 1) / 3, rel=1e-12)
+
+    def test_vif_scale_is_the_callers_business(self):
+        x = crop("chelsea")
+        x, y = tensor(x), tensor(noisy(x))
+        value = vif(x, y).item()
+        assert vif(x, y, 1.0).item() == value
+        assert vif(x / 255, y / 255).item() > 2 * value
+        # Not closer, for rounding is told from detail by a fixed variance, 1e-10.
+        assert vif(x / 255, y / 255, sigma_nsq=2 / 255**2).item() == pytest.approx(value, rel=1e-3)
+
+
+class TestInterface:
+    @pytest.fixture
+    def batch(self):
+        x = torch.cat([tensor(crop(photo, 45, 52)) for photo in PHOTOS])
+        y = torch.from_numpy(noisy(x.numpy())) * torch.tensor([1, 0.9, 1.1, 1]).view(4, 1, 1, 1)
+        return x, y
+
+    def test_a_batch_is_its_images_one_by_one(self, batch):
+        x, y = batch
+        whole = quality(x, y)
+        singles = [quality(x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
+        assert list(whole) == ["PSNR", "UQI", "SCC", "VIF"]
+        for name, values in whole.items():
+            assert values.shape == (4,)
+            assert len(values.unique()) == 4
+            torch.testing.assert_close(
+                values, torch.cat([single[name] for single in singles]), rtol=1e-12, atol=0
+            )
+
+    def test_quality_passes_the_data_range_on(self, batch):
+        x, y = batch
+        true, printed = quality(x, y), quality(x, y, data_range=2**63 - 1)
+        assert (printed.pop("PSNR") - true.pop("PSNR") - 331.167).abs().max() < 5e-4
+        torch.testing.assert_close(printed, true, rtol=0, atol=0)
+
+    @pytest.mark.parametrize("channels", [1, 2, 5])
+    @pytest.mark.parametrize("name", METRICS)
+    def test_any_number_of_channels(self, name, channels, batch):
+        x, y = (images.flatten(0, 1)[None, :channels] for images in batch)
+        arrays = (images[0].permute(1, 2, 0).numpy() for images in (x, y))
+        assert METRICS[name](x, y).item() == pytest.approx(SEWAR[name](*arrays), rel=1e-9)
+
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float16, torch.float32])
+    def test_float64_inside_whatever_comes_in(self, dtype, batch):
+        x, y = (images.clamp(0, 255).to(dtype) for images in batch)
+        before = x.clone()
+        for name, values in quality(x, y).items():
+            assert values.dtype == torch.float64
+            assert torch.equal(values, METRICS[name](x.double(), y.double()))
+        assert torch.equal(x, before)
+
+    def test_no_gradient(self, batch):
+        x, y = batch
+        for values in quality(x, y.requires_grad_()).values():
+            assert not values.requires_grad
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    def test_gpu(self, batch):
+        x, y = batch
+        for name, values in quality(x.cuda(), y.cuda()).items():
+            assert values.is_cuda
+            torch.testing.assert_close(values.cpu(), METRICS[name](x, y), rtol=1e-9, atol=0)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("name", METRICS)
+    @pytest.mark.parametrize(
+        ("x", "y"),
+        [
+            (torch.zeros(1, 3, 48, 48), torch.zeros(1, 3, 48, 49)),
+            (torch.zeros(1, 3, 48, 48), torch.zeros(2, 3, 48, 48)),
+            (torch.zeros(3, 48, 48), torch.zeros(3, 48, 48)),
+        ],
+    )
+    def test_shapes(self, name, x, y):
+        with pytest.raises(ValueError, match=r"shape \(B, C, H, W\), got \(.*48.*\) and \("):
+            METRICS[name](x, y)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    @pytest.mark.parametrize("name", METRICS)
+    def test_not_finite(self, name, value):
+        x = torch.zeros(3, 3, 48, 48)
+        y = x.clone()
+        y[1, 2, 3, 4] = value
+        with pytest.raises(ValueError, match=r"distorted has NaN .*\[1\]"):
+            METRICS[name](x, y)
+        with pytest.raises(ValueError, match=r"reference has NaN .*\[1\]"):
+            METRICS[name](y, x)
+
+    @pytest.mark.parametrize(
+        ("metric", "options", "smallest"),
+        [(uqi, {}, 9), (uqi, {"form": "wang-bovik"}, 8), (scc, {}, 8), (vif, {}, 25)],
+    )
+    def test_too_small(self, metric, options, smallest):
+        fits = torch.rand(1, 3, smallest, smallest)
+        assert metric(fits, fits, **options).item() == pytest.approx(1)
+        for small in (fits[..., 1:], fits[..., 1:, :]):
+            with pytest.raises(ValueError, match=f"at least {smallest}x{smallest}.*enlarge"):
+                metric(small, small, **options)
+
+    @pytest.mark.parametrize("data_range", [0, -255, float("nan"), float("inf")])
+    @pytest.mark.parametrize("name", METRICS)
+    def test_data_range(self, name, data_range):
+        x = torch.rand(1, 3, 48, 48)
+        with pytest.raises(ValueError, match="data_range must be positive"):
+            METRICS[name](x, x, data_range)
+
+    def test_options(self):
+        x = torch.rand(1, 3, 48, 48)
+        with pytest.raises(ValueError, match='form must be "sewar" or "wang-bovik"'):
+            uqi(x, x, form="wang")
+        with pytest.raises(ValueError, match="sigma_nsq must be positive"):
+            vif(x, x, sigma_nsq=0)

@@ -1,9 +1,11 @@
 """Run the notebooks of a profile and build the book: snakemake --cores all --config profile=smoke"""
 
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
 NOTEBOOKS = ["imagenet"]
 
@@ -14,7 +16,7 @@ if PROFILE not in profiles:
 
 rule all:
     input:
-        f"book/_build/{PROFILE}/html/index.html",
+        "book/_build/html/index.html",
 
 
 rule notebook:
@@ -35,15 +37,15 @@ rule notebook:
     resources:
         gpu=1,
     shell:
-        "papermill --progress-bar {input.notebook} {log.notebook} -f {input.parameters}"
+        "{PYTHON} -m papermill --progress-bar {input.notebook} {log.notebook} -f {input.parameters}"
 
 
 rule book:
     input:
-        expand("results/{{profile}}/{name}/metrics.json", name=NOTEBOOKS),
+        expand("results/{profile}/{name}/metrics.json", profile=PROFILE, name=NOTEBOOKS),
         Path("jnd").glob("*.py"),
-        [f for f in Path("book").rglob("*.*") if not {"_build", "figures", "notebooks"} & set(f.parts)],
+        [f for f in Path("book").rglob("*.*") if not {"_build", "figures", "notebooks"} & {*f.parts}],
     output:
-        "book/_build/{profile}/html/index.html",
+        "book/_build/html/index.html",
     shell:
-        "python book/build.py --profile {wildcards.profile} --out book/_build/{wildcards.profile}"
+        "{PYTHON} book/build.py --profile {PROFILE}"

@@ -96,19 +96,23 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
         _picture(axes_row[0], x0[i])
         axes_row[0].set_ylabel(names[i])
         changes = [(title, (images[i] - x0[i]).cpu()) for title, images in changed.items()]
-        reach = max(change.mean(0).abs().quantile(0.999).item() for _, change in changes)
+        reach = max(c.nan_to_num().mean(0).abs().quantile(0.999).item() for _, c in changes)
         for column, (title, change) in enumerate(changes):
             sign, place = axes_row[1 + 2 * column : 3 + 2 * column]
             if i == 0:
                 axes_row[0].set_title("x(0)")
                 sign.set_title(f"change, {title}")
                 place.set_title(f"where, {title}")
+            for axis in (sign, place):
+                axis.set(xticks=[], yticks=[])
+            if not change.isfinite().all():
+                _say_not_noticed(sign)
+                _say_not_noticed(place)
+                continue
             shown = sign.imshow(change.mean(0), cmap="RdBu_r", vmin=-reach, vmax=reach)
             _bar(figure, shown, sign)
             rms = avg_pool2d(change.square().mean(0)[None, None], 15, 1, 7, count_include_pad=False)
             _bar(figure, place.imshow(rms.sqrt()[0, 0], cmap="magma", vmin=0), place)
-            for axis in (sign, place):
-                axis.set(xticks=[], yticks=[])
     return figure
 
 
@@ -118,7 +122,12 @@ def _picture(axis, image: Tensor) -> None:
     if image.isfinite().all():
         axis.imshow(image.detach().round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0))
     else:
-        axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
+        _say_not_noticed(axis)
+
+
+def _say_not_noticed(axis) -> None:
+    axis.spines[:].set_visible(False)
+    axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
 
 
 def _bar(figure: Figure, shown, axis) -> None:

@@ -27,10 +27,7 @@ def gather(results: Path) -> None:
         executed = results / name / "executed.ipynb"
         for needed in (executed, results / name / "metrics.json"):
             if not needed.exists():
-                sys.exit(
-                    f"{needed} is missing: run the notebook first, with\n"
-                    f"    snakemake --cores 1 results/{results.name}/{name}/metrics.json"
-                )
+                sys.exit(f"{needed} is missing; `make reproduce PROFILE={results.name}` makes it")
         copy(executed, BOOK / "notebooks" / f"{name}.ipynb")
         for figure in executed.parent.glob("*.png"):
             copy(figure, BOOK / "figures" / name / figure.name)

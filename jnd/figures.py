@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from jnd.descent import Trajectory
+from jnd.descent import Trajectory, eight_bit
 
 STYLE = {
     "figure.dpi": 150, "savefig.dpi": 150, "savefig.bbox": "tight", "figure.facecolor": "white",
@@ -109,10 +109,10 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
                 _say_not_noticed(sign)
                 _say_not_noticed(place)
                 continue
-            shown = sign.imshow(change.mean(0), cmap="RdBu_r", vmin=-reach, vmax=reach)
+            shown = sign.imshow(change.mean(0).numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
             _bar(figure, shown, sign)
             rms = avg_pool2d(change.square().mean(0)[None, None], 15, 1, 7, count_include_pad=False)
-            _bar(figure, place.imshow(rms.sqrt()[0, 0], cmap="magma", vmin=0), place)
+            _bar(figure, place.imshow(rms.sqrt()[0, 0].numpy(), cmap="magma", vmin=0), place)
     return figure
 
 
@@ -120,7 +120,8 @@ def _picture(axis, image: Tensor) -> None:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     if image.isfinite().all():
-        axis.imshow(image.detach().round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0))
+        pixels = eight_bit(image.detach()).to("cpu", torch.uint8)
+        axis.imshow(pixels.permute(1, 2, 0).numpy())
     else:
         _say_not_noticed(axis)
 

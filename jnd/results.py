@@ -91,7 +91,7 @@ class Run:
     def show_table(self, table: pd.DataFrame, name: str) -> None:
         """Save a table as ``<name>.csv`` and display it above its provenance."""
         write_atomically(self.folder / f"{name}.csv", table.to_csv().encode())
-        display(table.style.format(precision=3), Markdown(f"*{self.line()}*"))
+        display(table.style.format(_four_digits, na_rep="–"), Markdown(f"*{self.line()}*"))
 
     def checkpoint(self, name: str) -> Path:
         """Where a descent of this run may keep its state until the run is finished."""
@@ -154,6 +154,10 @@ def _injected_names() -> set[str]:
     shell = get_ipython()
     cells = [c for c in shell.user_ns["In"] if c.startswith("# Parameters\n")] if shell else []
     return {s.targets[0].id for c in cells for s in ast.parse(c).body if isinstance(s, ast.Assign)}
+
+
+def _four_digits(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _device_name(device: torch.device) -> str:

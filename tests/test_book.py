@@ -1,14 +1,15 @@
-"""The book, built strictly from small synthetic results."""
+"""The book, built as strictly as the real one, from small synthetic results."""
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
@@ -16,9 +17,9 @@ from nbformat import v4
 
 ROOT = Path(__file__).parents[1]
 PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
 )
-ROW = {"PSNR": 38.84, "UQI": 0.98, "SCC": 0.87, "VIF": None}  # None: no image flipped
+ROW = {"PSNR": 38.84, "UQI": 0.98, "SCC": 0.87, "VIF": None}  # None: not a finite number
 METRICS = {
     "provenance": {
         "profile": "tiny",
@@ -32,16 +33,18 @@ METRICS = {
 }
 
 
-class Tags(HTMLParser):
-    """Every start tag of a page, as (name, attributes)."""
+class Page(HTMLParser):
+    """A built page: its text, its ids, and its start tags as (name, attributes)."""
 
-    def __init__(self, page: Path):
+    def __init__(self, path: Path):
         super().__init__()
-        self.all = []
-        self.feed(page.read_text("utf-8"))
+        self.text = path.read_text("utf-8")
+        self.tags = []
+        self.feed(self.text)
+        self.ids = {attributes.get("id") for _, attributes in self.tags}
 
-    def handle_starttag(self, tag, attrs):
-        self.all.append((tag, dict(attrs)))
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
 
 
 def write_results(folder: Path) -> None:
@@ -52,23 +55,31 @@ def write_results(folder: Path) -> None:
         outputs=[v4.new_output("display_data", data={"image/png": PIXEL})],
         metadata={"mystnb": {"image": {"alt": "A single pixel."}}},
     )
-    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# The experiment"), figure])
+    notebook = v4.new_notebook(
+        cells=[v4.new_markdown_cell("# The experiment"), figure],
+        metadata={"language_info": {"name": "python", "pygments_lexer": "ipython3"}},
+    )
     nbformat.write(notebook, folder / "executed.ipynb")
     (folder / "fig1.png").write_bytes(base64.b64decode(PIXEL))
     (folder / "metrics.json").write_text(json.dumps(METRICS))
 
 
-def build(root: Path, profile: str = "tiny") -> subprocess.CompletedProcess:
-    command = [sys.executable, root / "book" / "build.py", "--profile", profile]
-    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        text=True,
+        capture_output=True,
+    )
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
-    """A copy of what the book is made of, with results, so that the real book stays as it is."""
+    """A copy of what the book is made of, so that the real one is left alone."""
     root = tmp_path_factory.mktemp("companion")
-    leave_out = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
-    shutil.copytree(ROOT / "book", root / "book", ignore=leave_out)
+    built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
+    shutil.copytree(ROOT / "book", root / "book", ignore=built)
     (root / "data").mkdir()
     shutil.copy(ROOT / "data" / "paper.yaml", root / "data")
     write_results(root / "results" / "tiny" / "imagenet")
@@ -76,53 +87,91 @@ def root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def html(root) -> Path:
-    done = build(root)
+def pages(root) -> dict[Path, Page]:
+    done = run(root / "book" / "build.py", "--profile", "tiny", "--out", root / "out")
     assert done.returncode == 0, done.stdout + done.stderr
-    return root / "book" / "_build" / "html"
+    html = root / "out" / "_build" / "html"
+    return {path.relative_to(html): Page(path) for path in html.rglob("*.html")}
 
 
-@pytest.fixture(scope="module")
-def pages(html) -> dict[str, Tags]:
-    return {path.relative_to(html).as_posix(): Tags(path) for path in html.rglob("*.html")}
+def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
+    after = pages[Path("method.html")].text.split('class="eqno">')[1:]
+    assert [text[:3] for text in after] == ["(1)", "(2)", "(3)", "(4)", "(5)", "(6)"]
 
-
-def test_equations_are_numbered_as_in_the_paper(html):
-    numbers = re.findall(r'class="eqno">\((\d+)\)', (html / "method.html").read_text("utf-8"))
-    assert numbers == ["1", "2", "3", "4", "5", "6"]
-
-
-def test_each_equation_links_to_its_code(html, pages):
-    """The links between an equation and the next one name what implements it."""
-    parts = (html / "method.html").read_text("utf-8").split('class="eqno"')[1:]
-    expected = {
-        1: {"cost.Cost", "cost.squared_distance", "objectives.Towards", "objectives.AwayFrom"},
-        3: {"descent.find_jnd"},  # which is Eq. 2 and 3
-        4: {"descent.Trajectory.jnd"},
-        5: {"cost.bounded_range"},
-        6: {"cost.total_variation"},
-    }
-    anchors = {attrs.get("id") for _, attrs in pages["api.html"].all}
-    for number, part in enumerate(parts, start=1):
-        links = set(re.findall(r'href="api\.html#(jnd\.[\w.]+)"', part))
-        assert links == {f"jnd.{name}" for name in expected.get(number, ())}, f"Eq. {number}"
-        assert links <= anchors
-
-
-def test_nothing_is_loaded_from_another_host(pages):
-    loading = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
-    for name, page in pages.items():
-        for tag, attrs in page.all:
-            address = attrs.get(loading.get(tag)) or ""
-            assert not urlsplit(address).netloc, f"{name}: <{tag}> loads {address}"
-    assert not [name for name in pages if "unpkg" in (pages_text(name))]
-
-
-def test_every_picture_has_a_text(pages):
-    pictures = [
-        (name, attrs) for name, page in pages.items() for tag, attrs in page.all if tag == "img"
+    links = [set(re.findall(r'href="api\.html#jnd\.([\w.]+)"', text)) for text in after]
+    assert links == [
+        {"cost.Cost", "cost.squared_distance", "objectives.Towards", "objectives.AwayFrom"},
+        set(),  # Eq. 2 and 3 are one function
+        {"descent.find_jnd"},
+        {"descent.Trajectory.jnd"},
+        {"cost.bounded_range"},
+        {"cost.total_variation"},
     ]
-    assert len(pictures) >= 2  # on the front page and in the notebook
-    for name, attrs in pictures:
-        alt = attrs.get("alt", "")
-        assert alt.strip() and "/" not in alt and not alt.endswith(".png"), f"{name}: {attrs}"
+
+
+def test_numbers_come_from_the_results_with_their_provenance(pages):
+    front = pages[Path("index.html")].text
+    assert "38.8" in front and "370" in front and "nan" in front
+    assert "Profile tiny · machine toy 01234567 · 2 photos · commit fedcba9876543210" in front
+
+
+def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, root):
+    html = root / "out" / "_build" / "html"
+    for name, page in pages.items():
+        for tag, attributes in page.tags:
+            url = urlsplit(attributes.get("src") or attributes.get("href") or "")
+            if url.netloc:
+                assert tag == "a", f"{name}: <{tag}> loads {url.geturl()}"
+            elif url.scheme in ("", "file") and (url.path or url.fragment):
+                target = (html / name.parent / unquote(url.path)) if url.path else html / name
+                assert target.exists(), f"{name}: {url.geturl()} leads nowhere"
+                linked = pages.get(target.resolve().relative_to(html.resolve()))
+                if linked and url.fragment:
+                    assert unquote(url.fragment) in linked.ids, f"{name}: no {url.geturl()}"
+        for host in ("unpkg.com", "jsdelivr", "cdnjs", "googleapis"):
+            assert host not in page.text, f"{name} names {host}"
+
+
+def test_every_picture_has_a_text_instead(pages):
+    pictures = [(n, a) for n, page in pages.items() for tag, a in page.tags if tag == "img"]
+    assert {n.as_posix() for n, _ in pictures} == {"index.html", "notebooks/imagenet.html"}
+    for name, attributes in pictures:
+        alt = attributes.get("alt") or ""
+        assert alt.strip() and "/" not in alt and ".png" not in alt, f"{name}: {attributes}"
+
+
+def test_a_notebook_that_has_not_been_run_is_named(root):
+    done = run(root / "book" / "build.py", "--profile", "none")
+    assert done.returncode != 0
+    assert "executed.ipynb is missing" in done.stderr
+    assert "make reproduce PROFILE=none" in done.stderr
+
+
+def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedProcess:
+    """A book of one page, with nothing but what puts the numbers in."""
+    for name, content in {
+        "data/paper.yaml": "{}",
+        "results/imagenet/metrics.json": json.dumps(metrics),
+        "book/index.md": "# Page\n\n" + text,
+        "book/conf.py": "extensions = ['myst_parser', 'companion']\n"
+        "myst_enable_extensions = ['substitution']",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return run(
+        *("-m", "sphinx", "-W", "-q", "-b", "dummy", folder / "book", folder / "out"),
+        PYTHONPATH=str(ROOT / "book" / "_ext"),
+        JND_BOOK_RESULTS=str(folder / "results"),
+    )
+
+
+def test_a_page_that_asks_for_an_unknown_number_fails(tmp_path):
+    done = build_page(tmp_path, "K is {{ imagenet.table1.jnd.nothing }}.", METRICS)
+    assert done.returncode != 0
+    assert "index.md" in done.stderr and "'nothing'" in done.stderr
+
+
+def test_a_number_without_provenance_fails(tmp_path):
+    done = build_page(tmp_path, "", {"values": METRICS["values"]})
+    assert done.returncode != 0
+    assert "metrics.json" in done.stderr and "provenance" in done.stderr

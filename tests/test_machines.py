@@ -82,7 +82,7 @@ def test_the_hash_is_the_files(tmp_path):
 
 def test_the_bundled_machine_knows_a_face_and_a_motorcycle():
     machine = load_machine("googlenet")
-    photos, _ = load_photos(["astronaut", "motorcycle", "coffee"], 224)
+    photos, _ = load_photos(["astronaut", "motorcycle", "coffee"], 160)
     with torch.no_grad():
         answers = [machine.categories[i] for i in machine(photos.to(machine.mean.device)).argmax(1)]
     assert answers[0] in {"Faces", "Faces_easy"}

@@ -108,11 +108,14 @@ class TestAgainstSewar:
             value = metric(tensor(x), tensor(y)).item()
             assert value == pytest.approx(SEWAR[name](x, y), rel=1e-9), name
 
-    def test_vif_noise_variance(self):
+    @pytest.mark.parametrize(
+        ("sigma_nsq", "distortion"), [(0.4, "noise"), (2 / 255**2, "noise"), (1e-9, "identical")]
+    )
+    def test_vif_noise_variance(self, sigma_nsq, distortion):
         x = crop("chelsea")
-        y = noisy(x)
-        value = vif(tensor(x), tensor(y), sigma_nsq=0.4).item()
-        assert value == pytest.approx(sewar.vifp(x, y, sigma_nsq=0.4), rel=1e-9)
+        y = DISTORTIONS[distortion](x)
+        value = vif(tensor(x), tensor(y), sigma_nsq=sigma_nsq).item()
+        assert value == pytest.approx(sewar.vifp(x, y, sigma_nsq=sigma_nsq), rel=1e-9)
 
     def test_int64_adds_331_db(self):
         x = crop("grace_hopper").astype(np.int64)

@@ -37,7 +37,7 @@ def test_provenance_is_complete(run):
         "profile", "notebook", "parameters", "machine", "machine_sha256", "data_sha256", "device",
         "commit", "packages", "seconds", "date",
     }
-    assert written["parameters"]["max_iter"] == 300
+    assert written["parameters"]["max_iter"] == 150
     assert written["data_sha256"] == {"cat": "cd" * 32}
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torchvision.transforms import v2
 
+from jnd import load_machine
 from training import accuracy, fit, normalised, save_weights
 
 SHORT_SIDE = 176
@@ -72,11 +73,15 @@ def main():
         model.load_state_dict(trunk, strict=False)
 
     sizes = [size for size, epochs in STAGES for _ in range(epochs)]
-    centre = v2.CenterCrop(STAGES[-1][0])
-    test_set = Photos([photos[i] for i in test], labels[test], centre)
-    test_batches = [
-        (normalised(x), y) for x, y in torch.utils.data.DataLoader(test_set, batch_size=128)
-    ]
+
+    def held_out_batches(size):
+        """Central squares in pixels; enlarged where they are larger than the photos."""
+        crop = v2.Compose([v2.Resize(max(size, SHORT_SIDE)), v2.CenterCrop(size)])
+        return torch.utils.data.DataLoader(
+            Photos([photos[i] for i in test], labels[test], crop), batch_size=128
+        )
+
+    test_batches = [(normalised(x), y) for x, y in held_out_batches(STAGES[-1][0])]
 
     def batches(epoch):
         augment = v2.Compose([
@@ -91,13 +96,16 @@ def main():
         for x, y in loader:
             yield normalised(x), y
 
-    def evaluate(net):
-        return accuracy(net, test_batches, args.device)
-
-    best = fit(model, batches, len(sizes), checkpoint=args.checkpoint, max_lr=0.05, evaluate=evaluate,
+    best = fit(model, batches, len(sizes), checkpoint=args.checkpoint, max_lr=0.05,
+               evaluate=lambda net: accuracy(net, test_batches, args.device),
                steps_per_epoch=len(train) // BATCH, device=args.device)
     save_weights(best, args.out, architecture="googlenet", categories=categories)
-    print(f"{args.out}: {evaluate(best):.4f} top-1 on {len(test)} held-out photos, {len(train)} for training")
+
+    machine = load_machine("googlenet", args.out, args.device)  # as the notebooks use it
+    print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
+    for size in (160, 176, 224):
+        right = accuracy(machine, ((x.float(), y) for x, y in held_out_batches(size)), args.device, bf16=False)
+        print(f"top-1 on the held-out photos at {size} px: {right:.4f}")
 
 
 if __name__ == "__main__":

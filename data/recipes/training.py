@@ -86,12 +86,12 @@ def save_weights(model, path, **metadata):
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, batches, device="cpu"):
-    """Top-1 share over (inputs, labels) batches, in bf16 autocast."""
+def accuracy(model: nn.Module, batches, device="cpu", bf16=True):
+    """Top-1 share over (inputs, labels) batches."""
     model.eval()
     right = count = 0
     for inputs, labels in batches:
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bf16):
             answer = model(inputs.to(device)).argmax(1).cpu()
         right += (answer == labels).sum().item()
         count += len(labels)

@@ -26,20 +26,50 @@ def provenance_line(made: SimpleNamespace) -> str:
     )
 
 
+def k_table(page: SimpleNamespace) -> str:
+    """K and JND(M) of every photo without and with regularisation, as a Markdown table."""
+    none, full = page.arms.none, page.arms.full
+    rows = zip(
+        page.photos, page.label, page.target, none.K, full.K, full.K_8bit, none.jnd, full.jnd
+    )
+    lines = ["| photo | answer | pulled to | K, none | K, full | K, full, 8 bits | JND, none | JND, full |"]
+    lines += ["|---|---|---|--:|--:|--:|--:|--:|"]
+    for *words, k_none, k_full, k_8bit, jnd_none, jnd_full in rows:
+        counts = ["–" if k < 0 else str(k) for k in (k_none, k_full, k_8bit)]
+        ratios = ["–" if jnd is None else f"{jnd:.5f}" for jnd in (jnd_none, jnd_full)]
+        lines += ["| " + " | ".join([w.replace("_", " ") for w in words] + counts + ratios) + " |"]
+    return "\n".join(lines)
+
+
+def load_page(path: Path) -> SimpleNamespace:
+    """The values of a metrics.json with their provenance."""
+    try:
+        metrics = json.loads(path.read_text("utf-8"), object_hook=namespace)
+        page = metrics.values
+        page.provenance = metrics.provenance
+        page.provenance_line = provenance_line(metrics.provenance)
+    except (ValueError, AttributeError) as error:
+        raise ExtensionError(f"{path} lacks values or their provenance: {error}") from error
+    return page
+
+
 def load_numbers(app, config) -> None:
-    """Make `paper` and each notebook substitutions: `{{ imagenet.table1.jnd.full.PSNR }}`."""
+    """Make `paper`, each notebook and what is in data/measured substitutions:
+
+    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ measured.resnet18.k_table }}`.
+    """
     if "JND_BOOK_RESULTS" not in os.environ:
         raise ExtensionError("build the book with `python book/build.py`")
-    paper = yaml.safe_load((Path(app.srcdir).parent / "data" / "paper.yaml").read_text("utf-8"))
+    data = Path(app.srcdir).parent / "data"
+    paper = yaml.safe_load((data / "paper.yaml").read_text("utf-8"))
     pages = {"paper": json.loads(json.dumps(paper), object_hook=namespace)}
     for path in Path(os.environ["JND_BOOK_RESULTS"]).glob("*/metrics.json"):
-        try:
-            metrics = json.loads(path.read_text("utf-8"), object_hook=namespace)
-            page = pages[path.parent.name] = metrics.values
-            page.provenance = metrics.provenance
-            page.provenance_line = provenance_line(metrics.provenance)
-        except (ValueError, AttributeError) as error:
-            raise ExtensionError(f"{path} lacks values or their provenance: {error}") from error
+        pages[path.parent.name] = load_page(path)
+    pages["measured"] = SimpleNamespace()
+    for path in (data / "measured").glob("*.json"):
+        page = load_page(path)
+        page.k_table = k_table(page)
+        setattr(pages["measured"], path.stem, page)
     config.myst_substitutions.update(pages)
 
 

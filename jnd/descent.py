@@ -47,7 +47,7 @@ class Trajectory:
 
     @property
     def stays_adversarial(self) -> Tensor:
-        """(B,) bool: K exists and M(x(k)) differs for every k ≥ K, as the paper has it."""
+        """(B,) bool, K exists and M(x(k)) differs for every k ≥ K, as the paper has it."""
         after = self.noticed.cummax(0).values  # True from K on
         return (self.noticed == after).all(0) & (self.K >= 0)
 

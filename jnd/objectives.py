@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 
 class Objective(Protocol):
-    """What :func:`jnd.find_jnd` asks of M's output for a batch of B images."""
+    """What :func:`~jnd.descent.find_jnd` asks of M's output for a batch of B images."""
 
     def loss(self, output: Any) -> Tensor:
         """-> (B,): Loss of Eq. 1; its descent changes M's answer."""

@@ -80,9 +80,9 @@ def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("companion")
     built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
     shutil.copytree(ROOT / "book", root / "book", ignore=built)
-    (root / "data").mkdir()
-    shutil.copy(ROOT / "data" / "paper.yaml", root / "data")
-    write_results(root / "results" / "tiny" / "imagenet")
+    shutil.copytree(ROOT / "data", root / "data", ignore=shutil.ignore_patterns("weights"))
+    for name in re.findall(r"file: notebooks/(\w+)", (root / "book" / "_toc.yml").read_text()):
+        write_results(root / "results" / "tiny" / name)
     return root
 
 
@@ -91,7 +91,8 @@ def pages(root) -> dict[Path, Page]:
     done = run(root / "book" / "build.py", "--profile", "tiny", "--out", root / "out")
     assert done.returncode == 0, done.stdout + done.stderr
     html = root / "out" / "_build" / "html"
-    return {path.relative_to(html): Page(path) for path in html.rglob("*.html")}
+    paths = (path.relative_to(html) for path in html.rglob("*.html"))
+    return {path: Page(html / path) for path in paths if path.parts[0] != "_static"}
 
 
 def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
@@ -134,7 +135,7 @@ def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, 
 
 def test_every_picture_has_a_text_instead(pages):
     pictures = [(n, a) for n, page in pages.items() for tag, a in page.tags if tag == "img"]
-    assert {n.as_posix() for n, _ in pictures} == {"index.html", "notebooks/imagenet.html"}
+    assert {n.as_posix() for n, _ in pictures} >= {"index.html", "notebooks/imagenet.html"}
     for name, attributes in pictures:
         alt = attributes.get("alt") or ""
         assert alt.strip() and "/" not in alt and ".png" not in alt, f"{name}: {attributes}"

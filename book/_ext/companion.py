@@ -32,8 +32,10 @@ def k_table(page: SimpleNamespace) -> str:
     rows = zip(
         page.photos, page.label, page.target, none.K, full.K, full.K_8bit, none.jnd, full.jnd
     )
-    lines = ["| photo | answer | pulled to | K, none | K, full | K, full, 8 bits | JND, none | JND, full |"]
-    lines += ["|---|---|---|--:|--:|--:|--:|--:|"]
+    lines = [
+        "| photo | answer | pulled to | K, none | K, full | K, full, 8 bits | JND, none | JND, full |",
+        "|---|---|---|--:|--:|--:|--:|--:|",
+    ]
     for *words, k_none, k_full, k_8bit, jnd_none, jnd_full in rows:
         counts = ["–" if k < 0 else str(k) for k in (k_none, k_full, k_8bit)]
         ratios = ["–" if jnd is None else f"{jnd:.5f}" for jnd in (jnd_none, jnd_full)]

@@ -54,7 +54,9 @@ def gallery(rows: Mapping[str, Tensor], answers: Mapping[str, Sequence[str]]) ->
 
 
 @_styled
-def confidence_curves(trajectories: Mapping[str, Trajectory], image: int, names: tuple[str, str]) -> Figure:
+def confidence_curves(
+    trajectories: Mapping[str, Trajectory], image: int, names: tuple[str, str]
+) -> Figure:
     """Fig. 2: confidence in label and target against k with K marked, and ‖x(k) − x(0)‖ below.
 
     Args:
@@ -67,15 +69,15 @@ def confidence_curves(trajectories: Mapping[str, Trajectory], image: int, names:
     for column, (name, colour) in enumerate(zip(names, (BLUE, ORANGE))):
         style = ("-", "--")[column]
         top.plot(first.confidence[:, image, column].cpu(), style, color=colour, label=name)
-    top.set(ylabel="confidence", ylim=(0, 1.02), title=f"arm {first_arm}")
+    top.set(ylabel="confidence", ylim=(0, 1.02), title=f"confidence in the arm {first_arm}")
     for arm, trajectory in trajectories.items():
         colour, style = ARMS[arm]
         bottom.plot(trajectory.distance[:, image].cpu(), style, color=colour, label=f"arm {arm}")
-    bottom.set(xlabel="iteration k", ylabel="‖x(k) − x(0)‖₂, grey levels")
+    bottom.set(xlabel="iteration k", ylabel="‖x(k) − x(0)‖₂,\ngrey levels")
     if (K := int(first.K[image])) >= 0:
         for axis in (top, bottom):
             axis.axvline(K, color=GREY, linewidth=1)
-        top.annotate(f"K = {K}", (K, 0.5), xytext=(4, 0), textcoords="offset points", color=GREY)
+        top.annotate(f"K = {K}", (K, 0.02), xytext=(4, 0), textcoords="offset points", color=GREY)
     for axis in (top, bottom):
         axis.legend(loc="best")
     return figure
@@ -105,6 +107,7 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
                 place.set_title(f"where, {title}")
             for axis in (sign, place):
                 axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
             if not change.isfinite().all():
                 _say_not_noticed(sign)
                 _say_not_noticed(place)
@@ -127,7 +130,6 @@ def _picture(axis, image: Tensor) -> None:
 
 
 def _say_not_noticed(axis) -> None:
-    axis.spines[:].set_visible(False)
     axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
 
 

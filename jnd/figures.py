@@ -87,24 +87,21 @@ def confidence_curves(
 def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     """What was added: its sign and size, and where in the image it sits.
 
-    For each image a row: x(0), then for each entry of ``changed`` the signed change (mean of the
-    channels, one scale a row) and its root mean square over windows of 15 pixels.
+    A row for each image and each entry of ``changed``: the changed image, the signed change (mean
+    of the channels, one scale per image) and its root mean square over windows of 15 pixels.
     """
-    columns = 1 + 2 * len(changed)
-    figure, axes = plt.subplots(
-        len(x0), columns, figsize=(2.2 * columns, 2.1 * len(x0)), squeeze=False
-    )
-    for i, axes_row in enumerate(axes):
-        _picture(axes_row[0], x0[i])
-        axes_row[0].set_ylabel(names[i])
-        changes = [(title, (images[i] - x0[i]).cpu()) for title, images in changed.items()]
-        reach = max(c.nan_to_num().mean(0).abs().quantile(0.999).item() for _, c in changes)
-        for column, (title, change) in enumerate(changes):
-            sign, place = axes_row[1 + 2 * column : 3 + 2 * column]
-            if i == 0:
-                axes_row[0].set_title("x(0)")
-                sign.set_title(f"change, {title}")
-                place.set_title(f"where, {title}")
+    rows = len(x0) * len(changed)
+    figure, axes = plt.subplots(rows, 3, figsize=(7.4, 2.3 * rows), squeeze=False)
+    for axis, title in zip(axes[0], ("changed image", "change", "where: root mean square")):
+        axis.set_title(title)
+    axes_rows = iter(axes)
+    for i, name in enumerate(names):
+        changes = {title: (images[i] - x0[i]).cpu() for title, images in changed.items()}
+        reach = max(c.nan_to_num().mean(0).abs().quantile(0.999).item() for c in changes.values())
+        for title, change in changes.items():
+            picture, sign, place = next(axes_rows)
+            _picture(picture, changed[title][i])
+            picture.set_ylabel(f"{name}, {title}")
             for axis in (sign, place):
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)

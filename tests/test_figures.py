@@ -55,6 +55,7 @@ def test_perturbations_show_the_signed_change():
     changed[..., 16:] -= 1
     figure = figures.perturbations(x0, {"full": changed}, ["cat"])
     shown = [axis.images[0].get_array() for axis in figure.axes[:3]]
+    assert figure.axes[0].get_ylabel() == "cat, full"
     assert np.unique(shown[1]).tolist() == [-1, 2]
     assert shown[2][0, 0] == pytest.approx(2) and shown[2][0, -1] == pytest.approx(1)
     assert "grey levels" in [axis.get_ylabel() for axis in figure.axes]

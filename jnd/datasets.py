@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,10 +46,9 @@ def fetch(name: str) -> Path:
     mirror = os.environ.get("JND_MIRROR")
     if mirror and (Path(mirror) / name).exists():
         return _verified(Path(mirror) / name, entry)
+    known_hash, in_terminal = f"sha256:{entry['sha256']}", sys.stderr.isatty()
     try:
-        return Path(
-            pooch.retrieve(entry["url"], f"sha256:{entry['sha256']}", name, cache, progressbar=True)
-        )
+        return Path(pooch.retrieve(entry["url"], known_hash, name, cache, progressbar=in_terminal))
     except OSError as error:
         raise OSError(
             f"could not fetch {name} from {entry['url']} ({error}); put a copy into a folder and "

@@ -32,7 +32,9 @@ def test_a_file_is_cut_to_its_central_square(tmp_path):
 def test_resizing_is_antialiased_and_gives_whole_grey_levels():
     photos, _ = load_photos(["cat"], 75)  # from 300 pixels: triangle filter of 8 pixels
     assert torch.equal(photos, photos.round())
-    image = Image.fromarray(skimage.data.chelsea()[:, 90:390]).resize((75, 75), Image.BILINEAR)
+    left, top, side = datasets.REGISTRY["photos"]["cat"]["crop"]
+    array = skimage.data.chelsea()[top : top + side, left : left + side]
+    image = Image.fromarray(array).resize((75, 75), Image.BILINEAR)
     assert np.abs(photos[0].permute(1, 2, 0).numpy() - np.asarray(image)).max() <= 1
 
 

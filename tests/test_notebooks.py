@@ -93,4 +93,5 @@ def test_wrong_parameters_stop_before_the_descent(tmp_path, wrong, message):
 def test_the_pipeline_names_the_profiles_it_knows():
     snakemake = [sys.executable, "-m", "snakemake", "--dry-run", "--config", "profile=papr"]
     done = subprocess.run(snakemake, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode and "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stderr
+    assert done.returncode
+    assert "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stdout + done.stderr

@@ -106,5 +106,11 @@ def _classes(name: str, value: Tensor | int, logits: Tensor) -> Tensor:
 
 
 def ranked_class(logits: Tensor, rank: int) -> Tensor:
-    """The class that M ranks at ``rank``, 1 being its answer: (B, C) -> (B,) int64."""
+    """The class that M ranks at ``rank``, 1 being its answer: (B, C) -> (B,) int64.
+
+    Raises:
+        ValueError: there is no such rank.
+    """
+    if not 1 <= rank <= logits.shape[1]:
+        raise ValueError(f"rank {rank} is out of range: the machine ranks 1..{logits.shape[1]}")
     return logits.topk(rank, dim=1).indices[:, -1]

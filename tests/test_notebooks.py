@@ -80,7 +80,9 @@ def test_profiles_set_only_parameters(path):
     "wrong, message",
     [({"alhpa": 2.0}, "unknown parameter alhpa; imagenet has profile"),
      ({"machine": "googlenett"}, "unknown machine 'googlenett'; torchvision has googlenet"),
-     ({"photos": ["astronuat"]}, "no photo 'astronuat'")],
+     ({"photos": ["astronuat"]}, "no photo 'astronuat'"),
+     ({"size": 20}, "vif needs images of at least 25x25 pixels"),
+     ({"target_rank": 102}, "rank 102 is out of range")],
 )
 def test_wrong_parameters_stop_before_the_descent(tmp_path, wrong, message):
     with pytest.raises(papermill.PapermillExecutionError, match=message):

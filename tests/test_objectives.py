@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -36,3 +37,6 @@ def test_ranked_class():
     assert ranked_class(LOGITS, 1).tolist() == [0, 1]
     assert ranked_class(LOGITS, 2).tolist() == [1, 2]
     assert ranked_class(LOGITS, 3).tolist() == [2, 0]
+    for rank in 0, 4:
+        with pytest.raises(ValueError, match=rf"rank {rank} is out of range: the machine ranks 1\.\.3"):
+            ranked_class(LOGITS, rank)

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
 NOTEBOOKS = ["imagenet"]
+MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
 
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
 if PROFILE not in profiles:
@@ -38,13 +39,15 @@ rule notebook:
         gpu=1,
     shell:
         "{PYTHON} -m papermill --progress-bar {input.notebook} {log.notebook} -f {input.parameters}"
+        " -p output results"
 
 
 rule book:
     input:
         expand("results/{profile}/{name}/metrics.json", profile=PROFILE, name=NOTEBOOKS),
         Path("jnd").glob("*.py"),
-        [f for f in Path("book").rglob("*.*") if not {"_build", "figures", "notebooks"} & {*f.parts}],
+        Path("data/measured").glob("*.json"),
+        [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],
     output:
         "book/_build/html/index.html",
     shell:

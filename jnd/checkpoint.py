@@ -56,8 +56,11 @@ class Checkpoint:
 
 
 def fingerprint(*parts: object) -> str:
-    """SHA-256 of tensors (with those inside modules and objects) and of what else is printed."""
-    digest = hashlib.sha256()
+    """SHA-256 of tensors (with those inside modules and objects), of what else is printed, and of
+    this package's code: after a change of it, a descent starts anew."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
     for part in parts:
         if isinstance(part, torch.nn.Module):
             tensors = part.state_dict()

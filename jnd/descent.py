@@ -136,8 +136,9 @@ def find_jnd(
         for k in progress(range(start, max_iter + 1)):
             with torch.no_grad():
                 confidence[k] = objective.confidence(output)
+                finite[k] &= confidence[k].isfinite().all(1)
                 distance[k] = torch.linalg.vector_norm((x - x0).flatten(1), dim=1)
-                noticed[k] = objective.noticed(output)
+                noticed[k] = objective.noticed(output) & finite[k]
                 first = noticed[k] & ~noticed[:k].any(0)
                 x_jnd.copy_(torch.where(_per_image(first), x, x_jnd))
                 if also_8bit:
@@ -163,7 +164,7 @@ def find_jnd(
         where = ", ".join(f"image {i} at iteration {k}" for i, k in lost)
         raise DivergedError(
             f"the descent left the finite numbers: {where}; try a smaller alpha than {alpha} "
-            "or smaller weights",
+            "or smaller weights" + (f"; the state is kept in {checkpoint}" if checkpoint else ""),
             trajectory,
         )
     return trajectory

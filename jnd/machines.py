@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,9 @@ def load_machine(
         raise ValueError(f"unknown machine {name!r}; torchvision has {', '.join(hint)}")
     official = torchvision.models.get_model_weights(name).DEFAULT
     if weights == "official":
-        state = official.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        state = official.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+        )
         path = Path(torch.hub.get_dir(), "checkpoints", Path(official.url).name)
         header = {}
     elif weights == "bundled" and name not in BUNDLED:

@@ -34,6 +34,8 @@ PACKAGES = ("jnd", "numpy", "torch", "torchvision")
 class Run:
     """One execution of a notebook with its parameters; writes ``<output>/<profile>/<notebook>/``.
 
+    A run with other parameters than its profile has is called ``custom``.
+
     Args:
         notebook: its name in notebooks/, without the ending.
         namespace: the notebook's ``globals()``, which hold the parameters.
@@ -74,12 +76,7 @@ class Run:
         }
 
     def line(self) -> str:
-        """Provenance in one line, for a figure or table."""
-        p = self.provenance
-        return (
-            f"Profile {p['profile']} · machine {p['machine']} {p['machine_sha256'][:8]} · "
-            f"{len(p['data_sha256'])} photos · commit {p['commit'][:16]} · {p['date'][:10]}"
-        )
+        return provenance_line(self.provenance)
 
     def show_figure(self, figure: Figure, name: str) -> None:
         """Save a figure as ``<name>.png`` and display that picture above its provenance."""
@@ -103,6 +100,15 @@ class Run:
         write_atomically(self.folder / "metrics.json", json.dumps(content, indent=1).encode())
         for leftover in self.folder.glob("*.checkpoint"):
             leftover.unlink()
+
+
+def provenance_line(provenance: Mapping[str, Any]) -> str:
+    """A provenance in one line, for below a figure or table."""
+    p = provenance
+    return (
+        f"Profile {p['profile']} · machine {p['machine']} {p['machine_sha256'][:8]} · "
+        f"{len(p['data_sha256'])} photos · commit {p['commit'][:16]} · {p['date'][:10]}"
+    )
 
 
 def quality_table(paper: str, measured: Mapping[str, Mapping[str, Tensor]]) -> pd.DataFrame:
@@ -129,24 +135,32 @@ def _checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str
     if unknown := sorted(_injected_names() - declared.keys()):
         raise ValueError(f"unknown parameter {unknown[0]}; {notebook} has {', '.join(declared)}")
     parameters = {name: namespace[name] for name in declared}
-    for name, kind in declared.items():
+    for name, (kind, _) in declared.items():
         given = type(parameters[name]).__name__
         if given != kind and (given, kind) != ("int", "float"):
             raise TypeError(f"parameter {name} = {parameters[name]!r} must be of type {kind}")
-    profiles = {"custom"} | {folder.name for folder in (ROOT / "notebooks" / "params").iterdir()}
-    if parameters["profile"] not in profiles:
-        raise ValueError(
-            f"unknown profile {parameters['profile']!r}: use one of {', '.join(sorted(profiles))}"
-        )
+    profile, folder = parameters["profile"], ROOT / "notebooks" / "params"
+    profiles = {path.name for path in folder.iterdir()}
+    if profile not in profiles | {"custom"}:
+        known = ", ".join([*sorted(profiles), "custom"])
+        raise ValueError(f"unknown profile {profile!r}: use one of {known}")
+    if profile in profiles:
+        defaults = {name: value for name, (_, value) in declared.items()}
+        settings = yaml.safe_load((folder / profile / f"{notebook}.yaml").read_text("utf-8"))
+        of_profile = defaults | settings | {"output": parameters["output"]}
+        if parameters != of_profile:
+            parameters["profile"] = "custom"
     return parameters
 
 
-def _declared_parameters(path: Path) -> dict[str, str]:
-    """Names and types of the annotated assignments in the cell tagged ``parameters``."""
+def _declared_parameters(path: Path) -> dict[str, tuple[str, Any]]:
+    """Name -> type and default, of the annotated assignments in the cell tagged ``parameters``."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     source = next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", ()))
     statements = (s for s in ast.parse(source).body if isinstance(s, ast.AnnAssign))
-    return {s.target.id: ast.unparse(s.annotation) for s in statements}
+    return {
+        s.target.id: (ast.unparse(s.annotation), ast.literal_eval(s.value)) for s in statements
+    }
 
 
 def _injected_names() -> set[str]:
@@ -191,11 +205,10 @@ def _plain(value: Any) -> Any:
 
 def _print_table1(profile: str) -> None:
     """What ``make reproduce`` ends with."""
-    folder = ROOT / "results" / profile
-    table = pd.read_csv(folder / "imagenet" / "table1.csv", index_col=0)
+    table = pd.read_csv(ROOT / "results" / profile / "imagenet" / "table1.csv", index_col=0)
     print("Table I, the paper's and ours:\n")
     print(table.to_string(float_format="{:.3f}".format))
-    print("\nThe book: book/_build/html/index.html")
+    print(f"\nThe book: {ROOT / 'book' / '_build' / 'html' / 'index.html'}")
 
 
 if __name__ == "__main__":

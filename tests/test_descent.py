@@ -236,6 +236,25 @@ def test_divergence_names_image_and_iteration_and_keeps_the_rest(w, x0):
     assert kept.K.tolist()[0] == -1 and kept.K.tolist()[1] > 0
 
 
+def test_an_answer_of_nan_is_no_answer():
+    """The last image is finite, M's logits for it are not."""
+
+    class Edge(nn.Module):
+        def forward(self, x):
+            m = x.flatten(1).sum(1)
+            return torch.stack((1 - m, torch.where(m > 5, torch.nan, m - 100)), 1)
+
+    with pytest.raises(DivergedError, match="image 0 at iteration 3"):
+        find_jnd(Edge(), torch.zeros(1, 1, 1, 2), objective=Sum(), cost=NONE, max_iter=3)
+
+
+class Sum(LinearObjective):
+    """Climbs by 1 per pixel and update."""
+
+    def loss(self, logits):
+        return logits[:, 0]
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [

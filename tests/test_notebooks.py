@@ -82,7 +82,8 @@ def test_profiles_set_only_parameters(path):
      ({"machine": "googlenett"}, "unknown machine 'googlenett'; torchvision has googlenet"),
      ({"photos": ["astronuat"]}, "no photo 'astronuat'"),
      ({"size": 20}, "vif needs images of at least 25x25 pixels"),
-     ({"target_rank": 102}, "rank 102 is out of range")],
+     ({"target_rank": 102}, "rank 102 is out of range"),
+     ({"photos": ["cat", "coffee"]}, r"curves = \[1, 2\]: name two of the photos 0\.\.1")],
 )
 def test_wrong_parameters_stop_before_the_descent(tmp_path, wrong, message):
     with pytest.raises(papermill.PapermillExecutionError, match=message):

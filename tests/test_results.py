@@ -64,7 +64,7 @@ def test_figures_and_tables_are_files_too(run, capsys):
 @pytest.mark.parametrize(
     "wrong, error, message",
     [
-        ({"profile": "bundeld"}, ValueError, "unknown profile 'bundeld': use one of bundled"),
+        ({"profile": "bundeld"}, ValueError, "unknown profile 'bundeld': use one of bundled, paper, smoke, custom"),
         ({"alpha": "fast"}, TypeError, "alpha = 'fast' must be of type float"),
         ({"max_iter": 2.5}, TypeError, "max_iter = 2.5 must be of type int"),
         ({"size": True}, TypeError, "size = True must be of type int"),
@@ -74,6 +74,12 @@ def test_figures_and_tables_are_files_too(run, capsys):
 def test_wrong_parameters(namespace, wrong, error, message):
     with pytest.raises(error, match=message):
         Run("imagenet", namespace | wrong)
+
+
+def test_a_run_with_other_parameters_than_its_profile_is_custom(namespace):
+    assert Run("imagenet", namespace).parameters["profile"] == "bundled"
+    changed = Run("imagenet", namespace | {"alpha": 5.0})
+    assert changed.parameters["profile"] == "custom" and changed.folder.parent.name == "custom"
 
 
 def test_a_whole_number_serves_as_a_float(namespace):

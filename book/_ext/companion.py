@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import yaml
 from sphinx.errors import ExtensionError
 
+from jnd.results import provenance_line
+
 
 def namespace(items: dict) -> SimpleNamespace:
     """On a dict Jinja would take a key called `values` or `items` for the dict's method.
@@ -16,14 +18,6 @@ def namespace(items: dict) -> SimpleNamespace:
     results.py writes numbers that are not finite as null; pages format them as nan.
     """
     return SimpleNamespace(**{k: math.nan if v is None else v for k, v in items.items()})
-
-
-def provenance_line(made: SimpleNamespace) -> str:
-    """What made a notebook's figures and numbers, as jnd.results.Run.line has it below them."""
-    return (
-        f"Profile {made.profile} · machine {made.machine} {made.machine_sha256:.8} · "
-        f"{len(vars(made.data_sha256))} photos · commit {made.commit:.16} · {made.date:.10}"
-    )
 
 
 def k_table(page: SimpleNamespace) -> str:
@@ -46,11 +40,12 @@ def k_table(page: SimpleNamespace) -> str:
 def load_page(path: Path) -> SimpleNamespace:
     """The values of a metrics.json with their provenance."""
     try:
-        metrics = json.loads(path.read_text("utf-8"), object_hook=namespace)
+        text = path.read_text("utf-8")
+        metrics = json.loads(text, object_hook=namespace)
         page = metrics.values
         page.provenance = metrics.provenance
-        page.provenance_line = provenance_line(metrics.provenance)
-    except (ValueError, AttributeError) as error:
+        page.provenance_line = provenance_line(json.loads(text)["provenance"])
+    except (ValueError, AttributeError, KeyError) as error:
         raise ExtensionError(f"{path} lacks values or their provenance: {error}") from error
     return page
 

@@ -98,7 +98,7 @@ def main():
 
     best = fit(model, batches, len(sizes), checkpoint=args.checkpoint, max_lr=0.05,
                evaluate=lambda net: accuracy(net, test_batches, args.device),
-               steps_per_epoch=len(train) // BATCH, device=args.device)
+               steps_per_epoch=len(train) // BATCH, seed=args.seed, device=args.device)
     save_weights(best, args.out, architecture="googlenet", categories=categories)
 
     machine = load_machine("googlenet", args.out, args.device)  # as the notebooks use it

@@ -23,7 +23,7 @@ def normalised(pixels):
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch,
+def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch, seed=0,
         label_smoothing=0.1, weight_decay=5e-4, ema=0.99, device="cpu"):
     """SGD with Nesterov momentum and a one-cycle schedule; returns the averaged model.
 
@@ -52,7 +52,7 @@ def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch
     for epoch in range(start, epochs):
         began, total = time.time(), 0.0
         model.train()
-        torch.manual_seed(epoch)  # dropout
+        torch.manual_seed(1000 * seed + epoch)  # dropout
         for inputs, labels in batches(epoch):
             inputs, labels = inputs.to(device), labels.to(device)
             with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):

@@ -64,6 +64,7 @@ def load_machine(
         ValueError: unknown name, no bundled weights for it, or a file that is damaged, of another
             architecture or no safetensors.
         FileNotFoundError: no such weights file.
+        OSError: the official weights could not be fetched.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
@@ -71,10 +72,16 @@ def load_machine(
         raise ValueError(f"unknown machine {name!r}; torchvision has {', '.join(hint)}")
     official = torchvision.models.get_model_weights(name).DEFAULT
     if weights == "official":
-        state = official.get_state_dict(
-            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
-        )
         path = Path(torch.hub.get_dir(), "checkpoints", Path(official.url).name)
+        try:
+            state = official.get_state_dict(
+                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+            )
+        except OSError as error:
+            raise OSError(
+                f"could not fetch {official.url} ({error}); put a copy at {path}, or use weights of "
+                "your own or bundled ones"
+            ) from error
         header = {}
     elif weights == "bundled" and name not in BUNDLED:
         raise ValueError(

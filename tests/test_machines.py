@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -124,3 +125,32 @@ def test_missing_truncated_foreign_and_pickled_weights(tmp_path):
     path.write_bytes(pickle.dumps(state))
     with pytest.raises(ValueError, match="a pickle .* is never loaded"):
         load_machine("squeezenet1_1", path)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_official_weights_come_from_torchs_hub(hub, pixels):
+    """A file of random weights under the official name; its hash is of course another one."""
+    network = random_network("squeezenet1_1")
+    url = torchvision.models.get_model_weights("squeezenet1_1").DEFAULT.url
+    torch.save(network.state_dict(), hub / url.rsplit("/", 1)[1])
+    machine = load_machine("squeezenet1_1", "official")
+    preset = torchvision.models.get_model_weights("squeezenet1_1").DEFAULT.transforms()
+    normalised = torchvision.transforms.v2.functional.normalize(pixels / 255, preset.mean, preset.std)
+    with torch.no_grad():
+        assert torch.allclose(machine(pixels), network(normalised), rtol=1e-4, atol=1e-4)
+
+
+def test_official_weights_without_network(hub, monkeypatch):
+    def offline(*args, **kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    with pytest.raises(OSError, match="could not fetch https://.*put a copy at .*checkpoints"):
+        load_machine("squeezenet1_1", "official")
+    assert not list(hub.iterdir())

@@ -26,6 +26,10 @@ class Objective(Protocol):
         """-> (B, 2): M's confidence in the label and in the target, 0..1."""
         ...
 
+    def select(self, images: Tensor) -> "Objective":
+        """The objective of some of the images, given by their numbers, (n,) int64."""
+        ...
+
 
 @dataclass(frozen=True)
 class Towards:
@@ -43,6 +47,9 @@ class Towards:
     def confidence(self, logits: Tensor) -> Tensor:
         classes = torch.stack((self.label, self.target), 1)
         return logits.softmax(1).gather(1, classes)
+
+    def select(self, images: Tensor) -> "Towards":
+        return Towards(self.label[images], self.target[images])
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,9 @@ class AwayFrom:
         label = self.label.unsqueeze(1)
         others = confidence.scatter(1, label, 0.0).amax(1, keepdim=True)
         return torch.cat((confidence.gather(1, label), others), 1)
+
+    def select(self, images: Tensor) -> "AwayFrom":
+        return AwayFrom(self.label[images])
 
 
 def class_change(

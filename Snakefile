@@ -7,7 +7,9 @@ from snakemake.exceptions import WorkflowError
 
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
-NOTEBOOKS = ["imagenet"]
+NOTEBOOKS = ["imagenet", "cifar10"]
+# weights that nobody publishes, by profile and notebook
+TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
 MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
 
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
@@ -26,6 +28,7 @@ rule notebook:
         "data/paper.yaml",
         Path("data/weights").glob("*.safetensors"),
         Path("jnd").glob("*.py"),
+        lambda wanted: TRAINED.get((wanted.profile, wanted.name), []),
         notebook="notebooks/{name}.ipynb",
         parameters="notebooks/params/{profile}/{name}.yaml",
     output:
@@ -40,6 +43,20 @@ rule notebook:
     shell:
         "{PYTHON} -m papermill --progress-bar {input.notebook} {log.notebook} -f {input.parameters}"
         " -p output results"
+
+
+rule cifar10_machine:
+    input:
+        "data/recipes/cifar10.py",
+        "data/recipes/training.py",
+    output:
+        "results/weights/{architecture}_cifar10.safetensors",
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    shell:
+        "{PYTHON} data/recipes/cifar10.py {wildcards.architecture} --out {output}"
+        " --checkpoint {output}.checkpoint"
 
 
 rule book:

@@ -59,9 +59,21 @@ rule cifar10_machine:
         " --checkpoint {output}.checkpoint"
 
 
+rule claims:
+    input:
+        expand("results/{{profile}}/{name}/metrics.json", name=NOTEBOOKS),
+        "data/paper.yaml",
+        "data/verdicts.yaml",
+        "jnd/claims.py",
+    output:
+        "results/{profile}/claims.json",
+    shell:
+        "{PYTHON} -m jnd.claims {wildcards.profile}"
+
+
 rule book:
     input:
-        expand("results/{profile}/{name}/metrics.json", profile=PROFILE, name=NOTEBOOKS),
+        f"results/{PROFILE}/claims.json",
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],

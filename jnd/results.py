@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from jnd.checkpoint import write_atomically
+from jnd.cost import bounded_range, total_variation
 from jnd.datasets import DATA
 from jnd.descent import Trajectory
 from jnd.machines import Machine
@@ -204,14 +205,20 @@ def k_table(arms: Mapping[str, Trajectory], names: Sequence[str]) -> pd.DataFram
 
 
 def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
-    """What metrics.json keeps of each arm's descent."""
+    """What metrics.json keeps of each arm's descent, one value per image."""
     return {
         arm: {
             "K": found.K,
             "K_8bit": found.K_8bit,
             "jnd": found.jnd,
+            "largest_change_at_K": (found.x_jnd - found.x0).abs().flatten(1).amax(1),
             "stays_adversarial": found.stays_adversarial,
-            "final_confidence": found.confidence[-1],
+            "noticed_at_end": found.noticed[-1],
+            "target_confidence_at_end": found.confidence[-1, :, 1],
+            "distance_at_end": found.distance[-1],
+            "bounded_range_at_end": bounded_range(found.x_end),
+            "total_variation": total_variation(found.x0),
+            "total_variation_at_end": total_variation(found.x_end),
         }
         for arm, found in arms.items()
     }

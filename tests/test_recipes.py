@@ -121,7 +121,7 @@ def test_a_trunk_lacks_only_the_last_layer(architecture, monkeypatch, tmp_path):
 
 
 def test_the_recipe_makes_a_machine(archive, monkeypatch, tmp_path, capsys):
-    settings = cifar10.SETTINGS["googlenet"] | {"stages": [(32, 1), (48, 1)]}
+    settings = cifar10.SETTINGS["googlenet"] | {"rounds": [(0.1, {32: 1, 48: 1}), (0.05, {48: 1})]}
     monkeypatch.setitem(cifar10.SETTINGS, "googlenet", settings)
     torch.manual_seed(0)
     network = torchvision.models.googlenet(aux_logits=False, init_weights=False)

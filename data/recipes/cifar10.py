@@ -29,10 +29,10 @@ SHIFT = 4  # pixels of 32
 CUTOUT = 8  # side of the square erased, pixels of 32
 GREY = 114  # what the square is filled with
 SETTINGS = {
-    # stages: side the photos are enlarged to in pixels, epochs
-    "googlenet": dict(stages=[(64, 9), (96, 5)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    # rounds: highest learning rate, and sides the photos are enlarged to (pixels) with their epochs
+    "googlenet": dict(rounds=[(0.1, {64: 9, 96: 5}), (0.05, {96: 6})], mean=IMAGENET_MEAN, std=IMAGENET_STD),
     # torchvision's official Inception v3 takes pixels scaled to -1..1
-    "inception_v3": dict(stages=[(299, 8)], max_lr=0.02, mean=(127.5,) * 3, std=(127.5,) * 3),
+    "inception_v3": dict(rounds=[(0.02, {299: 8})], mean=(127.5,) * 3, std=(127.5,) * 3),
 }
 
 
@@ -81,7 +81,7 @@ def main():
     parser.add_argument("--start", help="safetensors file whose trunk to start from; without: torchvision's")
     parser.add_argument("--also", nargs="*", default=[], help=".npz files to report the accuracy on")
     parser.add_argument("--out", help="default: data/weights/<architecture>_cifar10.safetensors")
-    parser.add_argument("--checkpoint", default="results/cifar10.pt")
+    parser.add_argument("--checkpoint", default="results/cifar10.pt", help="its name gets the round's number")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -91,7 +91,6 @@ def main():
         path.parent.mkdir(parents=True, exist_ok=True)
 
     settings = SETTINGS[args.architecture]
-    sides = [side for side, epochs in settings["stages"] for _ in range(epochs)]
     photos, labels = read(args.data, train=True)
     test, test_labels = read(args.data, train=False)
     model = torchvision.models.get_model(
@@ -104,19 +103,23 @@ def main():
         x = interpolate(x, size=(side, side), mode="bilinear")
         return x.contiguous(memory_format=torch.channels_last)
 
-    def batches(epoch):
-        generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
-        order = torch.randperm(len(photos), generator=generator)
-        for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
-            yield enlarged(augmented(photos[chosen], generator), sides[epoch]), labels[chosen]
+    for number, (max_lr, stages) in enumerate(settings["rounds"]):
+        sides = [side for side, epochs in stages.items() for _ in range(epochs)]
 
-    def watched(net):
-        tenth = zip(test[::10].split(250), test_labels[::10].split(250))
-        return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth), args.device)
+        def batches(epoch):
+            generator = torch.Generator().manual_seed(1000 * args.seed + 100 * number + epoch)
+            order = torch.randperm(len(photos), generator=generator)
+            for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
+                yield enlarged(augmented(photos[chosen], generator), sides[epoch]), labels[chosen]
 
-    best = fit(model, batches, len(sides), checkpoint=args.checkpoint, max_lr=settings["max_lr"],
-               evaluate=watched, steps_per_epoch=len(photos) // BATCH, seed=args.seed, device=args.device)
-    save_weights(best, out, architecture=args.architecture, categories=CIFAR10,
+        def watched(net):
+            tenth = zip(test[::10].split(250), test_labels[::10].split(250))
+            return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth), args.device)
+
+        model = fit(model, batches, len(sides), checkpoint=f"{args.checkpoint}.{number}", max_lr=max_lr,
+                    evaluate=watched, steps_per_epoch=len(photos) // BATCH, seed=args.seed,
+                    device=args.device)
+    save_weights(model, out, architecture=args.architecture, categories=CIFAR10,
                  mean=settings["mean"], std=settings["std"], input_size=(sides[-1], sides[-1]))
 
     machine = load_machine(args.architecture, out, args.device)  # as the notebooks use it

@@ -70,19 +70,8 @@ def load_machine(
     if name not in known:
         hint = difflib.get_close_matches(name, known) or known
         raise ValueError(f"unknown machine {name!r}; torchvision has {', '.join(hint)}")
-    official = torchvision.models.get_model_weights(name).DEFAULT
     if weights == "official":
-        path = Path(torch.hub.get_dir(), "checkpoints", Path(official.url).name)
-        try:
-            state = official.get_state_dict(
-                progress=sys.stderr.isatty(), check_hash=True, weights_only=True
-            )
-        except OSError as error:
-            raise OSError(
-                f"could not fetch {official.url} ({error}); put a copy at {path}, or use weights of "
-                "your own or bundled ones"
-            ) from error
-        header = {}
+        path, state, header = _fetch_official(name)
     elif weights == "bundled" and name not in BUNDLED:
         raise ValueError(
             f"no weights for {name} are bundled (only for {', '.join(BUNDLED)}); use "
@@ -94,6 +83,7 @@ def load_machine(
 
     if header.get("architecture", name) != name:
         raise ValueError(f"{path} holds a {header['architecture']}, not a {name}")
+    official = torchvision.models.get_model_weights(name).DEFAULT
     preset = official.transforms()
     categories = _header_list(header, "categories", official.meta["categories"])
     mean = _header_list(header, "mean", [255 * m for m in preset.mean])
@@ -122,6 +112,21 @@ def frozen(module: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for b, saved in buffers:
                 b.copy_(saved)
+
+
+def _fetch_official(name: str) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
+    official = torchvision.models.get_model_weights(name).DEFAULT
+    path = Path(torch.hub.get_dir(), "checkpoints", Path(official.url).name)
+    try:
+        state = official.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+        )
+    except OSError as error:
+        raise OSError(
+            f"could not fetch {official.url} ({error}); put a copy at {path}, or use weights of "
+            "your own or bundled ones"
+        ) from error
+    return path, state, {}
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -154,12 +159,13 @@ def _network(
 
 
 def _load_state(network: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
-    expected = network.state_dict()
-    wrong = [key for key in expected.keys() | state.keys()
-             if key not in expected or key not in state or expected[key].shape != state[key].shape]
+    try:
+        missing, unknown = network.load_state_dict(state, strict=False)  # knows older layouts
+        wrong = [*missing, *unknown]
+    except RuntimeError as error:  # its last line tells of a tensor of another shape
+        wrong = [str(error).splitlines()[-1].strip()]
     if wrong:
         raise ValueError(
-            f"{path} does not fit {name}: {len(wrong)} of {len(expected)} tensors are missing, "
-            f"unknown or of another shape, {min(wrong)} for one"
+            f"{path} does not fit {name}: tensors are missing, unknown or of another shape; "
+            f"{wrong[0]} for one"
         )
-    network.load_state_dict(state)

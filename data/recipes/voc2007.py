@@ -24,7 +24,8 @@ from training import fit, normalised, save_weights
 
 CATEGORIES = ["aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "person", "train"]
 CAR = CATEGORIES.index("car")
-LONG_SIDE = 352
+LONG_SIDE = 352  # of the photos that are read
+SIZE = 320  # long side at which the detector works
 STAGES = [(192, 16), (256, 8)]  # crop size in pixels, epochs
 BATCH = 16
 HELD_OUT = 0.15
@@ -120,7 +121,7 @@ def main():
     photos, targets, has_car, held_out = read(args.data)
     train = (~held_out).nonzero().flatten().tolist()
     test = held_out.nonzero().flatten().tolist()
-    model = retinanet_googlenet_fpn(len(CATEGORIES), LONG_SIDE)
+    model = retinanet_googlenet_fpn(len(CATEGORIES), SIZE)
     trunk = {k: v.float() for k, v in load_file(args.start).items() if not k.startswith("fc.")}
     model.backbone.body.load_state_dict(trunk)
     for name in FROZEN:
@@ -153,7 +154,7 @@ def main():
                evaluate=lambda net: evaluate(net, every=5),
                steps_per_epoch=len(train) // BATCH, seed=args.seed, device=args.device)
     save_weights(best, args.out, architecture="retinanet_googlenet_fpn", categories=CATEGORIES,
-                 size=str(LONG_SIDE))
+                 size=str(SIZE))
     print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
     print(f"AP50 of cars on the held-out photos: {evaluate(best):.4f}")
 

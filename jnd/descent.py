@@ -122,7 +122,7 @@ def find_jnd(
     with frozen(machine), torch.enable_grad():
         output = machine(x)
         if objective is None:
-            objective = class_change(output.detach(), label, target)
+            objective = class_change(output, label, target)
         state = dict(
             x=x, x_jnd=x_jnd, confidence=confidence, distance=distance, noticed=noticed,
             noticed_8bit=noticed_8bit, finite=finite,

@@ -31,7 +31,7 @@ class DetectorOutput:
 
     Attributes:
         logits: (B, A, C); their sigmoid is the score.
-        offsets: (B, A, 4), from anchor to box, as the box coder has them (see :func:`encode`).
+        offsets: (B, A, 4), from anchor to box, as the box coder has them (see :func:`~jnd.detectors.encode`).
         anchors: (A, 4), x1, y1, x2, y2 in pixels of the resized picture.
         levels: numbers of anchors on the levels of the pyramid; they sum to A.
         picture: (height, width) of the pictures as they were given.
@@ -227,7 +227,7 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def decode(offsets: Tensor, anchors: Tensor, clip: float = math.inf) -> Tensor:
-    """The boxes to which offsets lead, the inverse of :func:`encode`.
+    """The boxes to which offsets lead, the inverse of :func:`~jnd.detectors.encode`.
 
     Args:
         clip: largest logarithm of a ratio of sides.

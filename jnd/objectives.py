@@ -90,7 +90,7 @@ class Planted:
     """An object that is not there and that a detector is to see.
 
     It is noticed when, of the detections left by the detector's postprocessing, one of the class
-    has the score and :meth:`fits` the place. The suppression of overlapping boxes is that of
+    has the score and fits the place. The suppression of overlapping boxes is that of
     torchvision among the ``CANDIDATES`` best boxes of the class; only a crowd of better boxes
     could push the planted object out of them. The confidences are those that nothing fitting is
     there and that something is, the best score of any box that fits.

@@ -19,7 +19,7 @@ from torchvision import tv_tensors
 from torchvision.models.detection.image_list import ImageList
 from torchvision.transforms import v2
 
-from jnd.detectors import retinanet_googlenet_fpn
+from jnd.detectors import load_detector, retinanet_googlenet_fpn
 from training import fit, normalised, save_weights
 
 CATEGORIES = ["aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "person", "train"]
@@ -90,12 +90,14 @@ def detection_loss(model, inputs, targets):
 
 
 @torch.no_grad()
-def car_ap50(model, photos, targets, device):
-    """Average precision of cars at IoU 0.5; cars marked as difficult count neither way."""
-    model.eval()
+def car_ap50(detect, photos, targets, device):
+    """Average precision of cars at IoU 0.5; cars marked as difficult count neither way.
+
+    ``detect`` maps a photo (3, H, W) in 0..255 to its boxes, scores and labels.
+    """
     metric = MeanAveragePrecision(iou_thresholds=[0.5])
     for photo, target in zip(photos, targets):
-        answer, cars = model([photo.to(device) / 255])[0], target["labels"] == CAR
+        answer, cars = detect(photo.to(device).float()), target["labels"] == CAR
         found = answer["labels"] == CAR
         metric.update(
             [{key: value[found].cpu() for key, value in answer.items()}],
@@ -145,18 +147,24 @@ def main():
             num_workers=1, generator=generator, collate_fn=stacked,
         )
 
-    def evaluate(net, every=1):
+    def evaluate(detect, every=1):
         chosen = test[::every]
-        return car_ap50(net, [photos[i] for i in chosen], [targets[i] for i in chosen], args.device)
+        return car_ap50(detect, [photos[i] for i in chosen], [targets[i] for i in chosen], args.device)
 
     best = fit(model, batches, len(sizes), checkpoint=args.checkpoint, max_lr=5e-4, loss=detection_loss,
                optimiser=torch.optim.AdamW, weight_decay=0.05, ema=0.998,
-               evaluate=lambda net: evaluate(net, every=5),
+               evaluate=lambda net: evaluate(lambda photo: net.eval()([photo / 255])[0], every=5),
                steps_per_epoch=len(train) // BATCH, seed=args.seed, device=args.device)
     save_weights(best, args.out, architecture="retinanet_googlenet_fpn", categories=CATEGORIES,
                  size=str(SIZE))
+
+    detector = load_detector("retinanet_googlenet_fpn", args.out, args.device)  # as the notebooks use it
+    transform = detector.network.transform
     print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
-    print(f"AP50 of cars on the held-out photos: {evaluate(best):.4f}")
+    for size in (256, 320, 384):
+        transform.min_size, transform.max_size = (size,), size
+        ap50 = evaluate(lambda photo: detector(photo[None]).detections()[0])
+        print(f"AP50 of cars on the held-out photos at a long side of {size} px: {ap50:.4f}")
 
 
 if __name__ == "__main__":

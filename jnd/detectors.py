@@ -31,7 +31,7 @@ class DetectorOutput:
 
     Attributes:
         logits: (B, A, C); their sigmoid is the score.
-        offsets: (B, A, 4), from anchor to box, as the box coder has them (see :func:`~jnd.detectors.encode`).
+        offsets: (B, A, 4), from anchor to box; see :func:`~jnd.detectors.encode`.
         anchors: (A, 4), x1, y1, x2, y2 in pixels of the resized picture.
         levels: numbers of anchors on the levels of the pyramid; they sum to A.
         picture: (height, width) of the pictures as they were given.
@@ -66,7 +66,8 @@ class DetectorOutput:
         anchors, sizes = list(self.anchors.split(self.levels)), [self.resized] * len(self.logits)
         found = self.network.postprocess_detections(heads, [anchors] * len(sizes), sizes)
         return [
-            each | {"boxes": resize_boxes(each["boxes"], self.resized, self.picture)} for each in found
+            each | {"boxes": resize_boxes(each["boxes"], self.resized, self.picture)}
+            for each in found
         ]
 
 
@@ -92,8 +93,9 @@ class Detector(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> DetectorOutput:
-        if not isinstance(pixels, Tensor) or pixels.ndim != 4 or pixels.shape[1] != 3:
-            got = tuple(pixels.shape) if isinstance(pixels, Tensor) else f"a {type(pixels).__name__}"
+        shape = tuple(pixels.shape) if isinstance(pixels, Tensor) else ()
+        if len(shape) != 4 or shape[1] != 3:
+            got = shape or f"a {type(pixels).__name__}"
             raise ValueError(
                 f"{self.name} takes pixels (B, 3, H, W), not {got}; pictures of several sizes go "
                 "in batches of one size each, or are resized before"
@@ -101,14 +103,15 @@ class Detector(nn.Module):
         x = self._resized((pixels - self.mean) / self.std)
         resized, multiple = tuple(x.shape[2:]), self.network.transform.size_divisible
         x = pad(x, (0, -resized[1] % multiple, 0, -resized[0] % multiple))
-        features = list(self.network.backbone(x.contiguous(memory_format=torch.channels_last)).values())
+        x = x.contiguous(memory_format=torch.channels_last)
+        features = list(self.network.backbone(x).values())
         heads = self.network.head(features)
         (anchors,) = self.network.anchor_generator(ImageList(x, [resized]), features)
         per_place = self.network.anchor_generator.num_anchors_per_location()
         levels = [n * level.shape[2] * level.shape[3] for n, level in zip(per_place, features)]
         return DetectorOutput(
             heads["cls_logits"], heads["bbox_regression"], anchors, levels,
-            tuple(pixels.shape[2:]), resized, self.network,
+            shape[2:], resized, self.network,
         )
 
     def _resized(self, x: Tensor) -> Tensor:
@@ -194,9 +197,10 @@ def retinanet_googlenet_fpn(num_classes: int, size: int) -> RetinaNet:
     )
     # from 3 times the stride on, where RetinaNet has 4, as the photos are small
     sizes = tuple(tuple(round(3 * s * 2 ** (i / 3)) for i in range(3)) for s in STRIDES)
+    anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
     network = RetinaNet(
-        backbone, num_classes, anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
-        min_size=size, max_size=size, size_divisible=STRIDES[-1],
+        backbone, num_classes, anchor_generator=anchors, min_size=size, max_size=size,
+        size_divisible=STRIDES[-1],
     )
     for head in network.head.children():
         head.conv = head.conv[:HEAD_CONVOLUTIONS]

@@ -166,6 +166,6 @@ def _load_state(network: nn.Module, state: dict[str, Tensor], name: str, path: P
         wrong = [str(error).splitlines()[-1].strip()]
     if wrong:
         raise ValueError(
-            f"{path} does not fit {name}: tensors are missing, unknown or of another shape, the first "
-            f"is {wrong[0]}"
+            f"{path} does not fit {name}: tensors are missing, unknown or of another shape, "
+            f"the first is {wrong[0]}"
         )

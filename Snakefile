@@ -7,7 +7,9 @@ from snakemake.exceptions import WorkflowError
 
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
-NOTEBOOKS = ["imagenet"]
+NOTEBOOKS = ["imagenet", "cifar10"]
+# weights that nobody publishes, by profile and notebook
+TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
 MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
 
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
@@ -26,6 +28,7 @@ rule notebook:
         "data/paper.yaml",
         Path("data/weights").glob("*.safetensors"),
         Path("jnd").glob("*.py"),
+        lambda wanted: TRAINED.get((wanted.profile, wanted.name), []),
         notebook="notebooks/{name}.ipynb",
         parameters="notebooks/params/{profile}/{name}.yaml",
     output:
@@ -42,9 +45,35 @@ rule notebook:
         " -p output results"
 
 
+rule cifar10_machine:
+    input:
+        "data/recipes/cifar10.py",
+        "data/recipes/training.py",
+    output:
+        "results/weights/{architecture}_cifar10.safetensors",
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    shell:
+        "{PYTHON} data/recipes/cifar10.py {wildcards.architecture} --out {output}"
+        " --checkpoint {output}.checkpoint"
+
+
+rule claims:
+    input:
+        expand("results/{{profile}}/{name}/metrics.json", name=NOTEBOOKS),
+        "data/paper.yaml",
+        "data/verdicts.yaml",
+        "jnd/claims.py",
+    output:
+        "results/{profile}/claims.json",
+    shell:
+        "{PYTHON} -m jnd.claims {wildcards.profile}"
+
+
 rule book:
     input:
-        expand("results/{profile}/{name}/metrics.json", profile=PROFILE, name=NOTEBOOKS),
+        f"results/{PROFILE}/claims.json",
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],

@@ -1,10 +1,12 @@
-"""Photos from the registry (data/registry.yaml) or from files, as pixels 0..255."""
+"""Photos and data sets from the registry (data/registry.yaml) or from files, as pixels 0..255."""
 
 import difflib
 import hashlib
 import importlib.util
 import os
 import sys
+import tarfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +18,14 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, crop, resize
 
+CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
+)
 DATA = Path(__file__).resolve().parents[1] / "data"
 REGISTRY = yaml.safe_load((DATA / "registry.yaml").read_text(encoding="utf-8"))
+
+PACKAGED = [n for n, p in REGISTRY["photos"].items() if "package" in REGISTRY["files"][p["file"]]]
+"""Names of the photos that packages ship."""
 
 
 def sha256(path: str | Path) -> str:
@@ -93,6 +101,81 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
     return torch.stack(photos).float(), hashes
 
 
+def load_cifar10(
+    source: str | Path, train: bool = False
+) -> tuple[Tensor, Tensor, dict[str, str]]:
+    """CIFAR-10, or a part of it.
+
+    Args:
+        source: ``"official"``: the data set's own archive (binary version), as registered; or the
+            path of a file: an .npz with the arrays ``images``, (N, 32, 32, 3) uint8, and
+            ``labels``, (N,), or a copy of that archive.
+        train: of an archive, its 50,000 training images instead of its 10,000 test images.
+
+    Returns:
+        images (N, 3, 32, 32) uint8, labels (N,) int64 in the order of :data:`CIFAR10`, and the
+        SHA-256 of the file by its name.
+
+    Raises:
+        ValueError: the file is damaged or does not hold what is said above.
+        OSError: it is missing or could not be fetched.
+    """
+    path = fetch("cifar-10-binary.tar.gz") if source == "official" else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f'no data file {path}; "official" fetches CIFAR-10')
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                images, labels = arrays["images"], arrays["labels"]
+        else:
+            images, labels = _read_cifar10_archive(path, train)
+    except (KeyError, EOFError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}): it is damaged, or neither an .npz with the arrays "
+            "images and labels nor CIFAR-10's archive cifar-10-binary.tar.gz; fetch it again"
+        ) from error
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (32, 32, 3):
+        raise ValueError(
+            f"{path}: images must be (N, 32, 32, 3) uint8, not {images.shape} {images.dtype}"
+        )
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: labels must be one whole number for each of the {len(images)} images, "
+            f"not {labels.shape} {labels.dtype}"
+        )
+    if len(labels) and not (0 <= labels.min() and labels.max() < len(CIFAR10)):
+        raise ValueError(
+            f"{path}: labels go from {labels.min()} to {labels.max()}, CIFAR-10's from 0 to 9"
+        )
+    pixels = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+    return pixels, torch.tensor(labels.astype(np.int64)), {path.name: sha256(path)}
+
+
+def packaged_squares(count: int, size: int, seed: int = 0) -> tuple[Tensor, dict[str, str]]:
+    """Squares of random place and side, cut from the photos that packages ship and resized.
+
+    Args:
+        count: how many.
+        size: side of the result, pixels.
+        seed: of the draw.
+
+    Returns:
+        images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each photo.
+    """
+    files = [name for name, entry in REGISTRY["files"].items() if "package" in entry]
+    photos = [read_rgb(fetch(name)) for name in files]
+    generator = torch.Generator().manual_seed(seed)
+    squares = []
+    for i in range(count):
+        photo = photos[i % len(photos)]
+        height, width = photo.shape[1:]
+        shortest, share = min(height, width), torch.rand(3, generator=generator).tolist()
+        side = round(shortest * (0.25 + 0.75 * share[0]))
+        top, left = round((height - side) * share[1]), round((width - side) * share[2])
+        squares.append(resize(crop(photo, top, left, side, side), [size, size], antialias=True))
+    return torch.stack(squares).float(), {name: sha256(fetch(name)) for name in files}
+
+
 def read_rgb(path: str | Path) -> Tensor:
     """An 8-bit RGB picture as (3, H, W) uint8.
 
@@ -107,6 +190,15 @@ def read_rgb(path: str | Path) -> Tensor:
                 "Pillow for example: Image.open(path).convert('RGB').save('rgb.png')"
             )
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _read_cifar10_archive(path: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Records of one byte for the label and 3 × 32 × 32 bytes for the pixels, plane by plane."""
+    batches = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
+    with tarfile.open(path) as archive:
+        files = [archive.extractfile(f"cifar-10-batches-bin/{batch}").read() for batch in batches]
+    records = np.frombuffer(b"".join(files), np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
 
 
 def _source(name: str) -> tuple[str | Path, list[int] | None]:

@@ -27,6 +27,8 @@ class Trajectory:
         distance: (N + 1, B), ‖x(k) − x(0)‖₂ in grey levels.
         noticed: (N + 1, B) bool, M(x(k)) differs.
         objective: the loss with its labels and targets.
+
+    Of an image that left at K, x_end is x(K), and there is nothing later: NaN and False.
     """
 
     x0: Tensor
@@ -47,7 +49,13 @@ class Trajectory:
 
     @property
     def stays_adversarial(self) -> Tensor:
-        """(B,) bool, K exists and M(x(k)) differs for every k ≥ K, as the paper has it."""
+        """(B,) bool, K exists and M(x(k)) differs for every k ≥ K, as the paper has it.
+
+        Raises:
+            ValueError: images left at K, so nobody knows.
+        """
+        if self.confidence[-1].isnan().any():
+            raise ValueError("images left at K; run the descent to its end, without stop_at_K")
         after = self.noticed.cummax(0).values  # True from K on
         return (self.noticed == after).all(0) & (self.K >= 0)
 
@@ -79,6 +87,7 @@ def find_jnd(
     alpha: float = 1.0,
     max_iter: int = 1000,
     also_8bit: bool = False,
+    stop_at_K: bool = False,
     progress: Callable[[range], Iterable[int]] = iter,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
@@ -100,6 +109,8 @@ def find_jnd(
         alpha: learning rate α, grey levels per unit of gradient.
         max_iter: number of updates.
         also_8bit: find ``K_8bit`` too; one more forward per iteration.
+        stop_at_K: an image leaves the batch when it is noticed, so that the time spent grows with
+            the sum of K; asks the device once per iteration who is left.
         progress: wraps the range of iterations, as tqdm does.
         checkpoint: a file that keeps the state, so that the same call goes on after an
             interruption and gives the same bits; who no longer needs it deletes it.
@@ -111,48 +122,62 @@ def find_jnd(
 
     Reference: Akan, Genc and Yarman Vural, ICIP 2020, Sections III and IV.
     """
-    _check(x0, label, target, objective, alpha, max_iter)
+    _check(x0, label, target, objective, alpha, max_iter, also_8bit, stop_at_K)
     x0 = x0.detach()
     per_step = (max_iter + 1, len(x0))
-    confidence, distance = x0.new_zeros(*per_step, 2), x0.new_zeros(per_step)
+    confidence, distance = x0.new_full((*per_step, 2), torch.nan), x0.new_full(per_step, torch.nan)
     noticed = x0.new_zeros(per_step, dtype=torch.bool)
     noticed_8bit, finite = noticed.clone(), ~noticed
-    x, x_jnd = x0.clone().requires_grad_(), torch.full_like(x0, torch.nan)
+    x, x_jnd = x0.clone(), torch.full_like(x0, torch.nan)
 
     with frozen(machine), torch.enable_grad():
-        output = machine(x)
+        left = torch.arange(len(x0), device=x0.device)  # the images still in the batch
+        here = x[left].requires_grad_()
+        output = machine(here)
         if objective is None:
             objective = class_change(output, label, target)
+        of_left = objective
         state = dict(
             x=x, x_jnd=x_jnd, confidence=confidence, distance=distance, noticed=noticed,
             noticed_8bit=noticed_8bit, finite=finite,
         )
-        identity = (machine, x0, objective, cost, alpha, max_iter, also_8bit)
+        identity = (machine, x0, objective, cost, alpha, max_iter, also_8bit, stop_at_K)
         saved = Checkpoint(checkpoint, checkpoint_seconds, *identity)
-        with torch.no_grad():
-            start = saved.restore(state)
-        if start:
-            output = machine(x)
+        if start := saved.restore(state):
+            if stop_at_K:
+                left = left[~noticed.any(0)]
+                of_left = objective.select(left)
+            here = x[left].requires_grad_()
+            output = machine(here) if len(left) else None
         for k in progress(range(start, max_iter + 1)):
+            if not len(left):
+                break
             with torch.no_grad():
-                confidence[k] = objective.confidence(output)
-                finite[k] &= confidence[k].isfinite().all(1)
-                distance[k] = torch.linalg.vector_norm((x - x0).flatten(1), dim=1)
-                noticed[k] = objective.noticed(output) & finite[k]
+                confidence[k, left] = of_left.confidence(output)
+                finite[k, left] &= confidence[k, left].isfinite().all(1)
+                distance[k, left] = torch.linalg.vector_norm((here - x0[left]).flatten(1), dim=1)
+                noticed[k, left] = of_left.noticed(output) & finite[k, left]
                 first = noticed[k] & ~noticed[:k].any(0)
                 x_jnd.copy_(torch.where(_per_image(first), x, x_jnd))
                 if also_8bit:
-                    noticed_8bit[k] = objective.noticed(machine(eight_bit(x)))
+                    noticed_8bit[k, left] = of_left.noticed(machine(eight_bit(here)))
             if k == max_iter:
                 break
-            total = cost(objective.loss(output), x, x0).sum()
-            (gradient,) = torch.autograd.grad(total, x)
+            total = cost(of_left.loss(output), here, x0[left]).sum()
+            (gradient,) = torch.autograd.grad(total, here)
             with torch.no_grad():
-                update = x - alpha * gradient
-                finite[k + 1] = update.isfinite().flatten(1).all(1)
-                x.copy_(torch.where(_per_image(finite[k + 1]), update, x))
+                update = here - alpha * gradient
+                finite[k + 1, left] = update.isfinite().flatten(1).all(1)
+                moves = finite[k + 1, left]
+                if stop_at_K:
+                    moves &= ~noticed[k, left]
+                x[left] = torch.where(_per_image(moves), update, here)
+                if stop_at_K:
+                    left = left[~noticed[k, left]]
+                    of_left = objective.select(left)
+            here = x[left].requires_grad_()
             saved.save(k + 1, state)
-            output = machine(x)
+            output = machine(here) if len(left) else None
         saved.save(max_iter, state, now=True)
 
     trajectory = Trajectory(
@@ -179,7 +204,7 @@ def _first(flags: Tensor) -> Tensor:
     return torch.where(flags.any(0), flags.int().argmax(0), -1)
 
 
-def _check(x0, label, target, objective, alpha, max_iter) -> None:
+def _check(x0, label, target, objective, alpha, max_iter, also_8bit, stop_at_K) -> None:
     if x0.ndim != 4 or not x0.is_floating_point():
         raise ValueError(
             f"x0 must be floating-point pixels (B, 3, H, W) in 0..255, not {x0.dtype} of shape "
@@ -191,5 +216,7 @@ def _check(x0, label, target, objective, alpha, max_iter) -> None:
         raise ValueError("give either objective or label and target, not both")
     if not 0 < alpha < float("inf"):
         raise ValueError(f"alpha = {alpha}, but the learning rate must be positive and finite")
+    if also_8bit and stop_at_K:
+        raise ValueError("also_8bit looks beyond K, where stop_at_K has ended: choose one of them")
     if max_iter < 1:
         raise ValueError(f"max_iter = {max_iter}, but at least 1 update is needed")

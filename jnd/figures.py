@@ -5,6 +5,7 @@ from functools import wraps
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -116,12 +117,37 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
     return figure
 
 
+@_styled
+def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) -> Figure:
+    """A histogram per metric of first − second, image by image, with its mean and the interval.
+
+    Args:
+        differences: metric -> (B,).
+        test: what :func:`~jnd.results.paired_table` says of them.
+    """
+    figure, axes = plt.subplots(1, len(differences), figsize=(2.1 * len(differences), 2.3), sharey=True)
+    for axis, (name, values) in zip(axes, differences.items()):
+        values, row = values[values.isfinite()].cpu(), test.loc[name]
+        # the outer 2 % would squeeze the rest into a few bars
+        low, high = values.quantile(torch.tensor([0.01, 0.99], dtype=values.dtype)).tolist()
+        axis.hist(values.clamp(low, high).numpy(), bins=25, color="#9ecae1")
+        axis.axvline(0, color=GREY, linewidth=1)
+        axis.axvline(row["difference"], color=ORANGE)
+        axis.axvspan(row["low"], row["high"], color=ORANGE, alpha=0.3, linewidth=0)
+        axis.set(title=f"{name}{', dB' if name == 'PSNR' else ''}", xlabel="with − without")
+        axis.locator_params(axis="x", nbins=4)
+    axes[0].set_ylabel("images")
+    return figure
+
+
 def _picture(axis, image: Tensor) -> None:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     if image.isfinite().all():
         pixels = eight_bit(image.detach()).to("cpu", torch.uint8)
-        axis.imshow(pixels.permute(1, 2, 0).numpy())
+        small = max(pixels.shape[1:]) <= 64  # shown pixel by pixel
+        shown = pixels.permute(1, 2, 0).numpy()
+        axis.imshow(shown, interpolation="nearest" if small else None)
     else:
         _say_not_noticed(axis)
 

@@ -11,27 +11,36 @@ import torch
 import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torch.fx.experimental.optimization import fuse
 
 from jnd.datasets import DATA, sha256
 
-BUNDLED = {"googlenet": DATA / "weights" / "googlenet_caltech101.safetensors"}
+# name -> file in data/weights/; a machine is called by its architecture or by its file
+BUNDLED = {
+    "googlenet": "googlenet_caltech101",
+    "googlenet_caltech101": "googlenet_caltech101",
+    "googlenet_cifar10": "googlenet_cifar10",
+}
 
 
 class Machine(nn.Module):
     """A classifier with its preprocessing inside: pixels (B, 3, H, W) in 0..255 -> logits (B, C).
 
     Attributes:
-        name: torchvision's name of the architecture.
+        name: torchvision's name of the architecture, or that of a bundled machine.
         categories: names of the C classes.
         min_size: (height, width), the smallest image it takes.
+        input_size: (height, width) to which images are resized inside (bilinear, so that the
+            gradient reaches the pixels given); None: they are taken as they are.
         sha256: hash of the weights file.
     """
 
-    def __init__(self, network, name, categories, mean, std, min_size, sha256):
+    def __init__(self, network, name, categories, mean, std, min_size, input_size, sha256):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
-        self.name, self.categories, self.min_size, self.sha256 = name, categories, min_size, sha256
+        self.name, self.categories, self.sha256 = name, categories, sha256
+        self.min_size, self.input_size = min_size, input_size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))  # grey levels
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.eval().requires_grad_(False)
@@ -45,7 +54,20 @@ class Machine(nn.Module):
                 f"it needs {self.min_size[0]}×{self.min_size[1]} at least"
             )
         x = (pixels - self.mean) / self.std
+        if self.input_size:
+            x = interpolate(x, self.input_size, mode="bilinear", antialias=True)
         return self.network(x.contiguous(memory_format=torch.channels_last))
+
+    def called(self, category: int) -> str:
+        """The name of a class, as people write it."""
+        return self.categories[category].replace("_", " ")
+
+    @torch.no_grad()
+    def answers(self, images: Tensor) -> list[str]:
+        """What M says of each image and how surely: ``"cup, 0.62"``; "" for an image of NaN."""
+        confidence, answer = self(images).softmax(1).max(1)
+        pairs = zip(answer.tolist(), confidence.tolist())
+        return [f"{self.called(c)}, {p:.2f}" if p == p else "" for c, p in pairs]
 
 
 def load_machine(
@@ -54,7 +76,8 @@ def load_machine(
     """A frozen torchvision classifier.
 
     Args:
-        name: any of torchvision's classifiers, such as ``"googlenet"`` or ``"inception_v3"``.
+        name: any of torchvision's classifiers, such as ``"googlenet"`` or ``"inception_v3"``, or
+            one of this repository's machines, such as ``"googlenet_cifar10"``.
         weights: ``"bundled"`` (this repository's), ``"official"`` (torchvision's, downloaded and
             checked by hash) or the path of a safetensors file. A file whose header has no
             ``categories`` is read as torchvision's own: ImageNet classes and preprocessing.
@@ -67,32 +90,72 @@ def load_machine(
         OSError: the official weights could not be fetched.
     """
     known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        hint = difflib.get_close_matches(name, known) or known
-        raise ValueError(f"unknown machine {name!r}; torchvision has {', '.join(hint)}")
-    if weights == "official":
-        path, state, header = _fetch_official(name)
-    elif weights == "bundled" and name not in BUNDLED:
+    if name not in {*known, *BUNDLED}:
+        hint = difflib.get_close_matches(name, [*known, *BUNDLED]) or [*known, *BUNDLED]
+        raise ValueError(f"unknown machine {name!r}; there is {', '.join(hint)}")
+    if weights == "bundled" and name not in BUNDLED:
         raise ValueError(
             f"no weights for {name} are bundled (only for {', '.join(BUNDLED)}); use "
             'weights="official" or the path of a safetensors file'
         )
+    if weights != "bundled" and name not in known:
+        raise ValueError(f'{name} is bundled: use weights="bundled", or the architecture\'s name')
+    if weights == "official":
+        path, state, header = _fetch_official(name)
     else:
-        path = BUNDLED[name] if weights == "bundled" else Path(weights)
+        path = DATA / "weights" / f"{BUNDLED[name]}.safetensors" if weights == "bundled" else Path(weights)
         state, header = _read_safetensors(path)
 
-    if header.get("architecture", name) != name:
+    architecture = name if name in known else header["architecture"]
+    if header.get("architecture", architecture) != architecture:
         raise ValueError(f"{path} holds a {header['architecture']}, not a {name}")
-    official = torchvision.models.get_model_weights(name).DEFAULT
+    official = torchvision.models.get_model_weights(architecture).DEFAULT
     preset = official.transforms()
     categories = _header_list(header, "categories", official.meta["categories"])
     mean = _header_list(header, "mean", [255 * m for m in preset.mean])
     std = _header_list(header, "std", [255 * s for s in preset.std])
-    network = _network(name, state, len(categories), torchvisions_own="categories" not in header)
+    input_size = _header_list(header, "input_size", [])
+    min_size = (1, 1) if input_size else official.meta["min_size"]
+    network = _network(
+        architecture, state, len(categories), torchvisions_own="categories" not in header
+    )
     _load_state(network, state, name, path)
     network = fuse(network.eval())  # batch norm into the convolutions: the same map, faster
-    machine = Machine(network, name, categories, mean, std, official.meta["min_size"], sha256(path))
+    machine = Machine(network, name, categories, mean, std, min_size, input_size, sha256(path))
     return machine.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@torch.no_grad()
+def rightly_named(machine: nn.Module, images: Tensor, labels: Tensor, count: int) -> Tensor:
+    """Numbers of the first images that M calls by their label, (count,) int64.
+
+    A change of answer means something only for those.
+
+    Args:
+        machine: maps pixels (B, 3, H, W) to logits.
+        images: (N, 3, H, W), of any real dtype, on any device.
+        labels: (N,) int64.
+        count: how many are wanted.
+
+    Raises:
+        ValueError: M is right less often than not, so the labels are not its classes; or there
+            are fewer than ``count``.
+    """
+    device, found, looked_at = next(machine.buffers()).device, [], 0
+    for chunk, expected in zip(images.split(100), labels.split(100)):
+        right = machine(chunk.to(device, torch.float32)).argmax(1).cpu() == expected
+        found += (right.nonzero().flatten() + looked_at).tolist()
+        looked_at += len(chunk)
+        if len(found) >= count:
+            break
+    if 2 * len(found) < looked_at:
+        raise ValueError(
+            f"the machine agrees with only {len(found)} of the first {looked_at} labels: are they "
+            "in the order of its categories, and do they belong to these images?"
+        )
+    if len(found) < count:
+        raise ValueError(f"the machine names {len(found)} of {looked_at} images, {count} are needed")
+    return torch.tensor(found[:count])
 
 
 @contextmanager

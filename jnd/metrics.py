@@ -106,6 +106,7 @@ def vif(
     data_range: float = 255.0,
     *,
     sigma_nsq: float = 2.0,
+    form: Literal["sewar", "sewar 0.4.1"] = "sewar",
 ) -> Tensor:
     """Visual information fidelity in the pixel domain (Sheikh & Bovik 2006), (B,), from 0.
 
@@ -120,12 +121,19 @@ def vif(
     measures as if zeros surrounded it, and so does this, so that 32x32 images can be compared;
     but the black frame counts as detail, so don't compare such values across sizes.
 
+    form="sewar 0.4.1" is what sewar computed up to that version (March 2019): it divides the
+    Gaussian means by the Gaussian's sum once more, so that most of the mean brightness counts as
+    detail, which pulls the index towards 1; and it leaves out the scales that are smaller than
+    their windows.
+
     A channel whose reference has no detail has no information to lose and counts as 1 (sewar:
     NaN).
 
     H. R. Sheikh, A. C. Bovik, "Image information and visual quality", IEEE Trans. Image
     Processing 15(2), 2006, doi:10.1109/TIP.2005.859378.
     """
+    if form not in ("sewar", "sewar 0.4.1"):
+        raise ValueError(f'form must be "sewar" or "sewar 0.4.1", got {form!r}')
     if not 0 < sigma_nsq < math.inf:
         raise ValueError(f"sigma_nsq must be positive and finite, got {sigma_nsq}")
     pair = torch.stack(_checked(reference, distorted, data_range, "vif", 25))
@@ -135,8 +143,14 @@ def vif(
         if side != VIF_WINDOWS[0]:
             pair = _filtered(pair, taps)[..., ::2, ::2]
         height, width = (max(0, side - size) for size in pair.shape[-2:])
+        weight = 1.0
+        if form == "sewar 0.4.1":
+            if height or width:
+                break
+            weight = taps[side // 2] ** -2  # the Gaussian's sum where its middle is 1
         x, y = pad(pair, (width, width, height, height))
-        _, _, var_x, var_y, cov = _moments(x, y, partial(_filtered, taps=taps), 1)
+        moments = _moments(x, y, partial(_filtered, taps=taps), weight)
+        var_x, var_y, cov = (moment / weight**2 for moment in moments[2:])
         var_x = var_x.masked_fill(var_x < FLAT, 0)
         gain = (cov / (var_x + FLAT)).clamp(min=0)
         noise = (var_y - gain * cov).clamp(min=FLAT)

@@ -6,7 +6,7 @@ import math
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from io import BytesIO
@@ -22,8 +22,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from jnd.checkpoint import write_atomically
+from jnd.cost import bounded_range, total_variation
 from jnd.datasets import DATA
+from jnd.descent import Trajectory
 from jnd.machines import Machine
+from jnd.metrics import METRICS, quality, uqi
+from jnd.statistics import paired
 
 ROOT = DATA.parent
 PAPER = yaml.safe_load((DATA / "paper.yaml").read_text(encoding="utf-8"))
@@ -53,11 +57,15 @@ class Run:
         self.started = time.monotonic()
         self.subject: dict[str, Any] = {}
 
-    def uses(self, machine: Machine, data_sha256: dict[str, str]) -> None:
-        """Name the machine and the data that every figure and number from here on depends on."""
+    def uses(self, machine: Machine, data: str, data_sha256: dict[str, str]) -> None:
+        """Name the machine and the data that every figure and number from here on depends on.
+
+        ``data`` says in a few words what they are, such as "10 photos".
+        """
         self.subject = {
             "machine": machine.name,
             "machine_sha256": machine.sha256,
+            "data": data,
             "data_sha256": data_sha256,
             "device": _device_name(machine.mean.device),
         }
@@ -107,20 +115,42 @@ def provenance_line(provenance: Mapping[str, Any]) -> str:
     p = provenance
     return (
         f"Profile {p['profile']} · machine {p['machine']} {p['machine_sha256'][:8]} · "
-        f"{len(p['data_sha256'])} photos · commit {p['commit'][:16]} · {p['date'][:10]}"
+        f"{p['data']} · commit {p['commit'][:16]} · {p['date'][:10]}"
     )
 
 
-def quality_table(paper: str, measured: Mapping[str, Mapping[str, Tensor]]) -> pd.DataFrame:
+MOMENTS = {"jnd": "x(K)", "end": "end"}  # when an image is measured: key -> title
+
+
+def scores(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
+    """The rows of Tables I and II and Wang and Bovik's UQI, (B,) each; NaN where an image is NaN."""
+    there = images.isfinite().flatten(1).all(1)
+    pair = x0[there], images[there]
+    measured = quality(*pair) | {"UQI (Wang and Bovik)": uqi(*pair, form="wang-bovik")}
+    nothing = torch.full((len(x0),), torch.nan, dtype=torch.float64, device=x0.device)
+    return {name: nothing.masked_scatter(there, values) for name, values in measured.items()}
+
+
+def scores_of(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """Moment -> arm -> metric -> one value per image, (B,)."""
+    return {
+        moment: {arm: scores(t.x0, getattr(t, f"x_{moment}")) for arm, t in arms.items()}
+        for moment in MOMENTS
+    }
+
+
+def quality_table(paper: str, measured: Mapping[str, Any], images: slice = slice(None)) -> pd.DataFrame:
     """The paper's Table I or II beside ours, which are means over the images that have a value.
 
     Args:
         paper: ``"table1"`` or ``"table2"`` of data/paper.yaml.
-        measured: column title -> metric name -> one value per image, (B,).
+        measured: what :func:`scores_of` gives.
+        images: over which of them to average.
     """
     table = pd.DataFrame({
-        title: {metric: values.mean().item() for metric, values in metrics.items()}
-        for title, metrics in measured.items()
+        f"{MOMENTS[moment]}, {arm}": {name: v[images].nanmean().item() for name, v in values.items()}
+        for moment, by_arm in measured.items()
+        for arm, values in by_arm.items()
     })
     table.loc["PSNR + 331.17 dB"] = table.loc["PSNR"] + INT64_DB
     printed = PAPER["tables"][paper]
@@ -128,6 +158,70 @@ def quality_table(paper: str, measured: Mapping[str, Mapping[str, Tensor]]) -> p
         values = {"PSNR": printed[arm]["PSNR"] - INT64_DB, "PSNR + 331.17 dB": printed[arm]["PSNR"]}
         table.insert(column, f"paper, {arm}", table.index.map(printed[arm] | values))
     return table
+
+
+def paired_table(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> pd.DataFrame:
+    """Two arms on the same images, metric by metric (name -> (B,)); images that lack one are left out.
+
+    ``p, Holm`` is corrected for the number of metrics. S. Holm, "A simple sequentially rejective
+    multiple test procedure", Scandinavian Journal of Statistics 6(2), 1979.
+    """
+    rows = {}
+    for name in METRICS:
+        both = (first[name] - second[name]).isfinite()
+        row = {"images": int(both.sum())}
+        for title, values in {"with": first[name], "without": second[name]}.items():
+            row |= {title: values[both].mean().item(), f"{title}, sd": values[both].std().item()}
+        rows[name] = row | vars(paired(first[name], second[name]))
+    table = pd.DataFrame.from_dict(rows, orient="index").drop(columns="n")
+    order = table["p"].sort_values().index
+    steps = (len(order) - pd.RangeIndex(len(order))).to_numpy()
+    table.loc[order, "p, Holm"] = (table.loc[order, "p"] * steps).cummax().clip(upper=1)
+    return table
+
+
+def means(scored: Any) -> Any:
+    """The mean over the images that have a value, of every tensor in nested dicts."""
+    if isinstance(scored, Mapping):
+        return {key: means(value) for key, value in scored.items()}
+    return scored.nanmean()
+
+
+def k_table(arms: Mapping[str, Trajectory], names: Sequence[str]) -> pd.DataFrame:
+    """K, JND(M) and what comes after K: a row for each arm and each image by its name."""
+
+    def of(found: Trajectory) -> pd.DataFrame:
+        columns = {
+            "K": found.K,
+            "K, 8 bits": found.K_8bit,
+            "JND(M)": found.jnd,
+            "largest change at K": (found.x_jnd - found.x0).abs().flatten(1).amax(1),
+            "fools from K on": found.stays_adversarial,
+        }
+        columns = {title: v.tolist() for title, v in columns.items() if v is not None}
+        return pd.DataFrame(columns, index=names)
+
+    return pd.concat({arm: of(found) for arm, found in arms.items()}, names=["arm", "image"])
+
+
+def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
+    """What metrics.json keeps of each arm's descent, one value per image."""
+    return {
+        arm: {
+            "K": found.K,
+            "K_8bit": found.K_8bit,
+            "jnd": found.jnd,
+            "largest_change_at_K": (found.x_jnd - found.x0).abs().flatten(1).amax(1),
+            "stays_adversarial": found.stays_adversarial,
+            "noticed_at_end": found.noticed[-1],
+            "target_confidence_at_end": found.confidence[-1, :, 1],
+            "distance_at_end": found.distance[-1],
+            "bounded_range_at_end": bounded_range(found.x_end),
+            "total_variation": total_variation(found.x0),
+            "total_variation_at_end": total_variation(found.x_end),
+        }
+        for arm, found in arms.items()
+    }
 
 
 def _checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,15 +297,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _print_table1(profile: str) -> None:
+def _print_tables(profile: str) -> None:
     """What ``make reproduce`` ends with."""
-    table = pd.read_csv(ROOT / "results" / profile / "imagenet" / "table1.csv", index_col=0)
-    print("Table I, the paper's and ours:\n")
-    print(table.to_string(float_format="{:.3f}".format))
-    print(f"\nThe book: {ROOT / 'book' / '_build' / 'html' / 'index.html'}")
+    for title, file in {"I": "imagenet/table1.csv", "II": "cifar10/table2.csv"}.items():
+        table = pd.read_csv(ROOT / "results" / profile / file, index_col=0)
+        print(f"Table {title}, the paper's and ours:\n")
+        print(table.to_string(float_format="{:.3f}".format), end="\n\n")
+    print(f"The book: {ROOT / 'book' / '_build' / 'html' / 'index.html'}")
 
 
 if __name__ == "__main__":
     import sys
 
-    _print_table1(sys.argv[1])
+    _print_tables(sys.argv[1])

@@ -1,4 +1,6 @@
 import hashlib
+import io
+import tarfile
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 from PIL import Image
 
 from jnd import datasets
-from jnd.datasets import load_photos, read_rgb
+from jnd.datasets import load_cifar10, load_photos, packaged_squares, read_rgb
 
 
 def saved(path, array):
@@ -97,3 +99,99 @@ def test_without_network_the_message_says_what_to_do(registered, tmp_path):
     with pytest.raises(OSError, match="could not fetch photo.jpg .* JND_MIRROR"):
         datasets.fetch("photo.jpg")
     assert not list((tmp_path / "cache").glob("*.jpg"))
+
+
+def cifar10(count=3):
+    generator = np.random.default_rng(0)
+    images = generator.integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
+    return {"images": images, "labels": np.arange(count)}
+
+
+def test_a_file_of_arrays_serves_as_cifar10(tmp_path):
+    arrays = cifar10()
+    np.savez(tmp_path / "some.npz", **arrays)
+    images, labels, hashes = load_cifar10(tmp_path / "some.npz")
+    assert images.dtype == torch.uint8 and labels.tolist() == [0, 1, 2]
+    assert np.array_equal(images.permute(0, 2, 3, 1).numpy(), arrays["images"])
+    assert hashes == {"some.npz": hashlib.sha256((tmp_path / "some.npz").read_bytes()).hexdigest()}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """CIFAR-10's own layout: a byte for the label, then the planes red, green and blue."""
+
+    def write(files, cut=0):
+        path = tmp_path / "cifar-10-binary.tar.gz"
+        with tarfile.open(path, "w:gz") as tar:
+            for name, (label, image) in files.items():
+                record = bytes([label]) + image.transpose(2, 0, 1).tobytes()
+                info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+                info.size = len(record)
+                tar.addfile(info, io.BytesIO(record))
+        path.write_bytes(path.read_bytes()[: -cut or None])
+        return path
+
+    return write
+
+
+def test_cifar10s_archive_is_read_without_unpickling(archive):
+    images = cifar10(6)["images"]
+    files = {"test_batch": (9, images[0])} | {f"data_batch_{i}": (i, images[i]) for i in range(1, 6)}
+    path = archive(files)
+    pixels, labels, _ = load_cifar10(path)
+    assert labels.tolist() == [9]
+    assert np.array_equal(pixels[0].permute(1, 2, 0).numpy(), images[0])
+    pixels, labels, _ = load_cifar10(path, train=True)
+    assert labels.tolist() == [1, 2, 3, 4, 5]
+    assert np.array_equal(pixels.permute(0, 2, 3, 1).numpy(), images[1:])
+
+
+def test_the_official_cifar10_is_the_registered_file(archive, monkeypatch, tmp_path):
+    path = archive({"test_batch": (9, cifar10(1)["images"][0])})
+    monkeypatch.setenv("JND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("JND_MIRROR", str(tmp_path))
+    with pytest.raises(ValueError, match="not the registered file"):
+        load_cifar10("official")
+    monkeypatch.setitem(datasets.REGISTRY["files"][path.name], "sha256", datasets.sha256(path))
+    assert load_cifar10("official")[1].tolist() == [9]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"images": np.zeros((3, 28, 28, 3), np.uint8)}, r"images must be \(N, 32, 32, 3\) uint8, not \(3, 28"),
+        ({"images": np.zeros((3, 32, 32, 3))}, "uint8, not .* float64"),
+        ({"labels": np.arange(2)}, "one whole number for each of the 3 images"),
+        ({"labels": np.array([0, 1, 10])}, "labels go from 0 to 10"),
+        ({"labels": np.array([0.5, 1, 2])}, "one whole number"),
+        ({"labels": np.array([{}, 1, 2])}, "cannot be read .*allow_pickle"),
+    ],
+)
+def test_wrong_cifar10_arrays(tmp_path, wrong, message):
+    np.savez(tmp_path / "some.npz", **cifar10() | wrong)
+    with pytest.raises(ValueError, match=message):
+        load_cifar10(tmp_path / "some.npz")
+
+
+def test_missing_and_damaged_cifar10_files(tmp_path, archive):
+    with pytest.raises(FileNotFoundError, match='no data file .*"official" fetches CIFAR-10'):
+        load_cifar10(tmp_path / "none.npz")
+    np.savez(tmp_path / "some.npz", **cifar10())
+    whole = (tmp_path / "some.npz").read_bytes()
+    (tmp_path / "some.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="some.npz cannot be read .*fetch it again"):
+        load_cifar10(tmp_path / "some.npz")
+    np.savez(tmp_path / "other.npz", pictures=np.zeros(3))
+    with pytest.raises(ValueError, match="other.npz cannot be read .*images"):
+        load_cifar10(tmp_path / "other.npz")
+    with pytest.raises(ValueError, match="cifar-10-binary.tar.gz cannot be read"):
+        load_cifar10(archive({"test_batch": (9, cifar10(1)["images"][0])}, cut=500))
+
+
+def test_packaged_squares_are_the_same_each_time_and_differ_by_seed():
+    squares, hashes = packaged_squares(9, 32)
+    assert squares.shape == (9, 3, 32, 32) and torch.equal(squares, squares.round())
+    assert torch.equal(squares, packaged_squares(9, 32)[0])
+    assert not torch.equal(squares, packaged_squares(9, 32, seed=1)[0])
+    assert "astronaut.png" in hashes
+    assert all(squares[i].std() > 1 for i in range(9))

@@ -204,6 +204,32 @@ def test_an_update_costs_one_forward_and_one_input_gradient(w, x0):
     assert calls == {"forward": 8, "backward": 7}  # x(0) .. x(7)
 
 
+def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
+    machine = linear_machine(w, x0, 3.0)
+    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=300, cost=Cost.arm("l2"))
+    whole = find_jnd(machine, x0, **options)
+    assert len(set(whole.K.tolist())) == 4 and whole.K.min() > 0
+    seen = []
+    machine.register_forward_pre_hook(lambda _, pixels: seen.append(len(pixels[0])))
+    left = find_jnd(machine, x0, **options, stop_at_K=True)
+    assert sum(seen) == (whole.K + 1).sum()
+    assert left.K.tolist() == whole.K.tolist()
+    assert torch.equal(left.x_jnd, whole.x_jnd) and torch.equal(left.x_end, left.x_jnd)
+    for i, K in enumerate(whole.K.tolist()):
+        assert torch.equal(left.confidence[: K + 1, i], whole.confidence[: K + 1, i])
+        assert left.confidence[K + 1 :, i].isnan().all() and left.distance[K + 1 :, i].isnan().all()
+    with pytest.raises(ValueError, match="run the descent to its end"):
+        left.stays_adversarial
+
+
+def test_an_image_that_never_flips_stays_to_the_end(w, x0):
+    machine = linear_machine(w, x0, 3.0)
+    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=5)
+    whole, left = find_jnd(machine, x0, **options), find_jnd(machine, x0, **options, stop_at_K=True)
+    assert left.K.tolist() == whole.K.tolist() and -1 in whole.K
+    assert torch.equal(left.x_end[whole.K < 0], whole.x_end[whole.K < 0])
+
+
 def test_progress_wraps_the_iterations(w, x0):
     seen = []
     find_jnd(linear_machine(w, x0, 3.0), x0[:1], target=1, max_iter=5,
@@ -267,6 +293,7 @@ class Sum(LinearObjective):
         (dict(target=torch.tensor([1, 1])), "one for each of the 1 images"),
         (dict(target=0.5), "class number"),
         (dict(target=1, objective=LinearObjective()), "not both"),
+        (dict(also_8bit=True, stop_at_K=True), "choose one of them"),
     ],
 )
 def test_wrong_arguments(w, x0, wrong, message):
@@ -300,9 +327,10 @@ def interrupted(at):
     return progress
 
 
-def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path):
+@pytest.mark.parametrize("also", [{"also_8bit": True}, {"stop_at_K": True}])
+def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
     machine = linear_machine(w, x0, 3.0)
-    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=30, also_8bit=True)
+    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=30, **also)
     straight = find_jnd(machine, x0, **options)
     kept = dict(checkpoint=tmp_path / "full.checkpoint", checkpoint_seconds=0)
     for at in (1, 7, 8, 30):
@@ -311,11 +339,10 @@ def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path):
     calls = []
     machine.register_forward_hook(lambda *_: calls.append(1))
     resumed = find_jnd(machine, x0, **options, **kept)
-    assert len(calls) == 3  # x(0), x(30) and its 8 bits
+    assert len(calls) == (3 if straight.K_8bit is not None else 2)  # x(0), x(30) and its 8 bits
     for name in "K", "K_8bit", "x_jnd", "x_end", "confidence", "distance", "noticed":
-        assert torch.equal(
-            getattr(straight, name).nan_to_num(-7), getattr(resumed, name).nan_to_num(-7)
-        ), name
+        if (expected := getattr(straight, name)) is not None:
+            assert torch.equal(expected.nan_to_num(-7), getattr(resumed, name).nan_to_num(-7)), name
 
 
 @pytest.mark.parametrize("spoil", ["other alpha", "other image", "other machine", "damaged"])

@@ -1,6 +1,7 @@
 """That the figures show what they are given; how they look is for eyes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -59,3 +60,19 @@ def test_perturbations_show_the_signed_change():
     assert np.unique(shown[1]).tolist() == [-1, 2]
     assert shown[2][0, 0] == pytest.approx(2) and shown[2][0, -1] == pytest.approx(1)
     assert "grey levels" in [axis.get_ylabel() for axis in figure.axes]
+
+
+def test_small_images_are_shown_pixel_by_pixel():
+    figure = figures.gallery({"original": torch.zeros(1, 3, 32, 32)}, {"original": [""]})
+    assert figure.axes[0].images[0].get_interpolation() == "nearest"
+
+
+def test_paired_differences_mark_mean_and_interval(generator):
+    differences = {"PSNR": torch.randn(50, generator=generator).double(), "UQI": torch.full((50,), torch.nan)}
+    differences["UQI"][:20] = torch.linspace(0, 1, 20)
+    test = pd.DataFrame({"difference": [0.1, 0.5], "low": [0.0, 0.4], "high": [0.2, 0.6]}, index=["PSNR", "UQI"])
+    figure = figures.paired_differences(differences, test)
+    left, right = figure.axes
+    assert left.get_title() == "PSNR, dB" and right.get_title() == "UQI"
+    assert [line.get_xdata()[0] for line in right.lines] == [0, 0.5]
+    assert sum(bar.get_height() for bar in right.patches[:25]) == 20

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from jnd import load_machine
-from jnd.datasets import load_photos
-from jnd.machines import BUNDLED
+from jnd.datasets import DATA, load_photos
+from jnd.machines import BUNDLED, rightly_named
 
 PIXELS = (2, 3, 80, 96)
 
@@ -88,12 +88,57 @@ def test_the_bundled_machine_knows_a_face_and_a_motorcycle():
         answers = [machine.categories[i] for i in machine(photos.to(machine.mean.device)).argmax(1)]
     assert answers[0] in {"Faces", "Faces_easy"}
     assert answers[1:] == ["Motorbikes", "cup"]
-    assert BUNDLED["googlenet"].stat().st_size <= 12e6
+
+
+@pytest.mark.parametrize("name", sorted(set(BUNDLED.values())))
+def test_bundled_machines_are_small_and_have_a_card(name):
+    weights = DATA / "weights" / f"{name}.safetensors"
+    assert weights.stat().st_size <= 12e6
+    assert weights.with_suffix(".md").read_text(encoding="utf-8").startswith(f"# {name}")
+    assert load_machine(name).name == name
+
+
+def test_the_header_may_ask_for_a_size(tmp_path, pixels):
+    """Small images are enlarged inside, and the gradient comes back to their own pixels."""
+    network = random_network("googlenet", num_classes=2, aux_logits=False, init_weights=False)
+    header = {"architecture": "googlenet", "categories": '["cup", "cat"]', "mean": "[0, 0, 0]",
+              "std": "[255, 255, 255]", "input_size": "[64, 64]"}
+    save_file(network.state_dict(), tmp_path / "small.safetensors", header)
+    machine = load_machine("googlenet", tmp_path / "small.safetensors")
+    x = pixels[..., :8, :8].clone().requires_grad_()
+    enlarged = torch.nn.functional.interpolate(x / 255, (64, 64), mode="bilinear", align_corners=False)
+    (expected,) = torch.autograd.grad(network(enlarged).square().sum(), x)
+    (gradient,) = torch.autograd.grad(machine(x).square().sum(), x)
+    assert torch.allclose(machine(x), network(enlarged), rtol=1e-4, atol=1e-4)
+    assert gradient.shape == x.shape and torch.allclose(gradient, expected, rtol=1e-3, atol=1e-6)
+
+
+class Brightness(nn.Module):
+    """Class 1 for bright images."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("grey", torch.tensor(127.5))
+
+    def forward(self, x):
+        return torch.stack((self.grey.expand(len(x)), x.mean((1, 2, 3))), 1)
+
+
+def test_images_the_machine_names_rightly():
+    images = torch.tensor([0, 255, 0, 255, 255], dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+    labels = torch.tensor([0, 1, 1, 1, 1])
+    assert rightly_named(Brightness(), images, labels, 3).tolist() == [0, 1, 3]
+    with pytest.raises(ValueError, match="names 4 of 5 images, 5 are needed"):
+        rightly_named(Brightness(), images, labels, 5)
+    with pytest.raises(ValueError, match="agrees with only 1 of the first 5 labels"):
+        rightly_named(Brightness(), images, 1 - labels, 1)
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match="unknown machine 'resnet81'; torchvision has .*resnet18"):
+    with pytest.raises(ValueError, match="unknown machine 'resnet81'; there is .*resnet18"):
         load_machine("resnet81")
+    with pytest.raises(ValueError, match='googlenet_cifar10 is bundled: use weights="bundled"'):
+        load_machine("googlenet_cifar10", "official")
     with pytest.raises(ValueError, match="no weights for resnet18 are bundled"):
         load_machine("resnet18")
 

@@ -79,7 +79,7 @@ def test_profiles_set_only_parameters(path):
 @pytest.mark.parametrize(
     "wrong, message",
     [({"alhpa": 2.0}, "unknown parameter alhpa; imagenet has profile"),
-     ({"machine": "googlenett"}, "unknown machine 'googlenett'; torchvision has googlenet"),
+     ({"machine": "googlenett"}, "unknown machine 'googlenett'; there is googlenet"),
      ({"photos": ["astronuat"]}, "no photo 'astronuat'"),
      ({"size": 20}, "vif needs images of at least 25x25 pixels"),
      ({"target_rank": 102}, "rank 102 is out of range"),

@@ -7,7 +7,8 @@ import torch
 from matplotlib.figure import Figure
 
 from jnd import results
-from jnd.results import PAPER, Run, quality_table
+from jnd.metrics import METRICS, vif
+from jnd.results import PAPER, Run, paired_table, quality_table, scores
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ class FakeMachine:
 @pytest.fixture
 def run(namespace):
     run = Run("imagenet", namespace)
-    run.uses(FakeMachine(), {"cat": "cd" * 32})
+    run.uses(FakeMachine(), "1 photo", {"cat": "cd" * 32})
     return run
 
 
@@ -34,7 +35,7 @@ def test_provenance_is_complete(run):
     run.finish({"x": 1})
     written = json.loads((run.folder / "metrics.json").read_text())["provenance"]
     assert written.keys() == {
-        "profile", "notebook", "parameters", "machine", "machine_sha256", "data_sha256", "device",
+        "profile", "notebook", "parameters", "machine", "machine_sha256", "data", "data_sha256", "device",
         "commit", "packages", "seconds", "date",
     }
     assert written["parameters"]["max_iter"] == 150
@@ -57,7 +58,7 @@ def test_figures_and_tables_are_files_too(run, capsys):
     run.show_figure(Figure(), "fig1")
     run.show_table(pd.DataFrame({"K": [3]}, index=["cat"]), "k")
     assert (run.folder / "fig1.png").read_bytes().startswith(b"\x89PNG")
-    assert b"machine toy abababab" in (run.folder / "fig1.png").read_bytes()
+    assert b"machine toy abababab \xb7 1 photo" in (run.folder / "fig1.png").read_bytes()
     assert (run.folder / "k.csv").read_text() == ",K\ncat,3\n"
 
 
@@ -87,8 +88,8 @@ def test_a_whole_number_serves_as_a_float(namespace):
 
 
 def test_quality_table_sets_the_paper_beside_the_means():
-    measured = {"x(K), full": {name: torch.tensor([1.0, 2.0]) for name in ("PSNR", "UQI", "SCC", "VIF")}}
-    table = quality_table("table1", measured)
+    values = {name: torch.tensor([1.0, 2.0, torch.nan, 9.0]) for name in ("PSNR", "UQI", "SCC", "VIF")}
+    table = quality_table("table1", {"jnd": {"full": values}}, slice(3))
     assert list(table.columns) == ["paper, with", "paper, without", "x(K), full"]
     assert table.loc["UQI"].tolist() == [0.99, 0.90, 1.5]
     assert table.loc["PSNR + 331.17 dB"].tolist() == pytest.approx([370, 350, 1.5 + 331.167], abs=1e-3)
@@ -98,3 +99,35 @@ def test_quality_table_sets_the_paper_beside_the_means():
 def test_the_papers_tables_have_all_four_metrics():
     for table in PAPER["tables"].values():
         assert table["with"].keys() == table["without"].keys() == {"PSNR", "UQI", "SCC", "VIF"}
+
+
+def test_scores_are_nan_where_an_image_is(generator):
+    x0 = (255 * torch.rand(3, 3, 32, 32, generator=generator)).round()
+    x = x0 + torch.randn(x0.shape, generator=generator)
+    x[1] = torch.nan
+    measured = scores(x0, x)
+    assert measured["PSNR"].isnan().tolist() == [False, True, False]
+    assert torch.equal(measured["VIF"][[0, 2]], vif(x0[[0, 2]], x[[0, 2]]))
+
+
+def test_holms_correction(generator):
+    """p sorted, times 4, 3, 2, 1, never falling, never above 1."""
+    first = {name: torch.randn(25, generator=generator) for name in METRICS}
+    second = {name: first[name] + shift * torch.rand(25, generator=generator) - 0.1
+              for name, shift in zip(METRICS, (0.2, 0.3, 0.25, 1.0))}
+    table = paired_table(first, second)
+    in_order = table.sort_values("p")
+    expected, highest = [], 0.0
+    for factor, p in zip((4, 3, 2, 1), in_order["p"]):
+        highest = max(highest, min(1.0, factor * p))
+        expected.append(highest)
+    assert in_order["p, Holm"].tolist() == pytest.approx(expected)
+    assert table.loc["PSNR", "with"] == pytest.approx(first["PSNR"].mean().item())
+    assert table.loc["PSNR", "without, sd"] == pytest.approx(second["PSNR"].std().item())
+
+
+def test_a_paired_table_takes_the_images_that_have_both():
+    first = {name: torch.tensor([1.0, 2.0, torch.nan, 5.0]) for name in METRICS}
+    second = {name: torch.tensor([0.0, 1.0, 1.0, torch.nan]) for name in METRICS}
+    table = paired_table(first, second)
+    assert table["images"].tolist() == [2] * 4 and table["difference"].tolist() == [1.0] * 4

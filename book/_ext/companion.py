@@ -37,6 +37,36 @@ def k_table(page: SimpleNamespace) -> str:
     return "\n".join(lines)
 
 
+MARKS = {"reproduced": "✓ reproduced", "partly": "◐ partly", "not reproduced": "✗ not reproduced",
+         "not run": "– not run"}
+
+
+def claims_page(claims: list[dict], verdicts: list[dict]) -> SimpleNamespace:
+    """`table`: a row for each claim; `summary`: how many of each verdict; `count`."""
+    by_id = {verdict["id"]: verdict for verdict in verdicts}
+    lines = ["| claim | where | the paper | measured | verdict |", "|---|---|---|---|---|"]
+    for claim in claims:
+        verdict = by_id[claim["id"]]
+        says = claim["says"]
+        if "shown" in claim and verdict["verdict"] != "not run":
+            notebook, output = claim["shown"]
+            says += f" [{output}](notebooks/{notebook}.ipynb)"
+        measured = verdict["why"] or measured_in_words(verdict)
+        row = [says, claim["where"], str(claim.get("paper", "")), measured, MARKS[verdict["verdict"]]]
+        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |")
+    found = [verdict["verdict"] for verdict in verdicts]
+    counts = [f"{found.count(name)} {name}" for name in MARKS if name in found]
+    return SimpleNamespace(table="\n".join(lines), summary=", ".join(counts), count=len(claims))
+
+
+def measured_in_words(verdict: dict) -> str:
+    """The numbers that decided, or how often the checks held where there are many."""
+    if verdict["checked"] > 2:
+        return f"holds {verdict['held']} times of {verdict['checked']}"
+    values = verdict["measured"].values()
+    return " and ".join("–" if v is None else f"{v:.4g}" for v in values)
+
+
 def load_page(path: Path) -> SimpleNamespace:
     """The values of a metrics.json with their provenance."""
     try:
@@ -67,6 +97,9 @@ def load_numbers(app, config) -> None:
         page = load_page(path)
         page.k_table = k_table(page)
         setattr(pages["measured"], path.stem, page)
+    results = Path(os.environ["JND_BOOK_RESULTS"])
+    verdicts = json.loads((results / "claims.json").read_text("utf-8"))
+    pages["claims"] = claims_page(paper["claims"], verdicts)
     config.myst_substitutions.update(pages)
 
 

@@ -16,10 +16,10 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)  # grey levels
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
-def normalised(pixels):
+def normalised(pixels, mean=IMAGENET_MEAN, std=IMAGENET_STD):
     """uint8 pixels (B, 3, H, W) -> the float input that torchvision's networks expect."""
-    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1)
+    mean = torch.tensor(mean, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(std, device=pixels.device).view(1, 3, 1, 1)
     x = (pixels.float() - mean) / std
     return x.contiguous(memory_format=torch.channels_last)
 
@@ -85,16 +85,17 @@ def moved(batch, device):
     return [{key: value.to(device) for key, value in target.items()} for target in batch]
 
 
-def save_weights(model, path, **metadata):
+def save_weights(model, path, *, mean=IMAGENET_MEAN, std=IMAGENET_STD, **metadata):
     """Write a state dict: fp16 where a tensor is a weight matrix or kernel, the rest as it is.
 
-    The header names what ``jnd.load_machine`` needs: architecture, categories, mean and std.
+    The header names what ``jnd.load_machine`` needs: architecture, categories, mean and std, and
+    input_size if the machine resizes its input.
     """
     state = {
         key: (value.half() if value.ndim > 1 else value).contiguous().cpu()
         for key, value in model.state_dict().items()
     }
-    metadata |= {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    metadata |= {"mean": mean, "std": std}
     header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
     save_file(state, path, header)
 

@@ -1,0 +1,131 @@
+"""Train a classifier of CIFAR-10 that enlarges the photos inside.
+
+    python data/recipes/cifar10.py googlenet --start trunk.safetensors
+    python data/recipes/cifar10.py inception_v3 --out results/weights/inception_v3_cifar10.safetensors
+
+The first is the bundled machine (model card: data/weights/googlenet_cifar10.md). The second stands
+for the paper's, whose weights were not published: Inception v3 at 299 px, from torchvision's
+ImageNet weights, with a new last layer and every layer trained on; it needs a GPU.
+Resumable: run the same command again after an interruption.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import load_file
+from torch.nn.functional import interpolate, pad
+
+from jnd import load_machine
+from jnd.datasets import CIFAR10, load_cifar10
+from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
+
+BATCH = 128
+SHIFT = 4  # pixels of 32
+CUTOUT = 8  # side of the square erased, pixels of 32
+GREY = 114  # what the square is filled with
+SETTINGS = {
+    # stages: side the photos are enlarged to in pixels, epochs
+    "googlenet": dict(stages=[(64, 9), (96, 5)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    # torchvision's official Inception v3 takes pixels scaled to -1..1
+    "inception_v3": dict(stages=[(299, 8)], max_lr=0.02, mean=(127.5,) * 3, std=(127.5,) * 3),
+}
+
+
+def read(source, train):
+    """-> photos (N, 3, 32, 32) uint8 and labels (N,), of the data set or of a folder of pictures."""
+    if not Path(source).is_dir():
+        return load_cifar10(source, train)[:2]
+    files = [
+        (file, label)
+        for label, category in enumerate(CIFAR10)
+        for file in sorted(Path(source, "train" if train else "test", category).iterdir())
+    ]
+    photos = [torch.from_numpy(np.array(Image.open(file).convert("RGB"))) for file, _ in files]
+    return torch.stack(photos).permute(0, 3, 1, 2).contiguous(), torch.tensor([l for _, l in files])
+
+
+def augmented(photos, generator):
+    """Each photo flipped or not, shifted, and with a square erased: uint8 (B, 3, 32, 32)."""
+    padded = pad(photos.float(), [SHIFT] * 4, mode="reflect").to(photos.dtype)
+    shifts = torch.randint(0, 2 * SHIFT + 1, (len(photos), 2), generator=generator)
+    squares = torch.randint(0, 32 - CUTOUT + 1, (len(photos), 2), generator=generator)
+    flips = torch.rand(len(photos), generator=generator) < 0.5
+    out = torch.empty_like(photos)
+    for i, ((top, left), (y, x)) in enumerate(zip(shifts.tolist(), squares.tolist())):
+        photo = padded[i, :, top:top + 32, left:left + 32]
+        out[i] = photo.flip(-1) if flips[i] else photo
+        out[i, :, y:y + CUTOUT, x:x + CUTOUT] = GREY
+    return out
+
+
+def trunk(architecture, start):
+    """State dict to start from, without the layers that answer."""
+    if start:
+        state = load_file(start)
+    else:
+        official = torchvision.models.get_model_weights(architecture).DEFAULT
+        state = official.get_state_dict(check_hash=True, weights_only=True)
+    return {k: v.float() for k, v in state.items() if not k.startswith(("fc.", "aux", "Aux"))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("architecture", choices=SETTINGS)
+    parser.add_argument("--data", default="official",
+                        help='"official", a copy of its archive, or a folder {train,test}/<class>/*.jpg')
+    parser.add_argument("--start", help="safetensors file whose trunk to start from; without: torchvision's")
+    parser.add_argument("--also", nargs="*", default=[], help=".npz files to report the accuracy on")
+    parser.add_argument("--out", help="default: data/weights/<architecture>_cifar10.safetensors")
+    parser.add_argument("--checkpoint", default="results/cifar10.pt")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    out = Path(args.out or f"data/weights/{args.architecture}_cifar10.safetensors")
+    torch.manual_seed(args.seed)
+    for path in (out, Path(args.checkpoint)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    settings = SETTINGS[args.architecture]
+    sides = [side for side, epochs in settings["stages"] for _ in range(epochs)]
+    photos, labels = read(args.data, train=True)
+    test, test_labels = read(args.data, train=False)
+    model = torchvision.models.get_model(
+        args.architecture, num_classes=len(CIFAR10), aux_logits=False, init_weights=True
+    )
+    model.load_state_dict(trunk(args.architecture, args.start), strict=False)
+
+    def enlarged(pixels, side):
+        x = normalised(pixels.to(args.device), settings["mean"], settings["std"])
+        x = interpolate(x, size=(side, side), mode="bilinear")
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def batches(epoch):
+        generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
+        order = torch.randperm(len(photos), generator=generator)
+        for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
+            yield enlarged(augmented(photos[chosen], generator), sides[epoch]), labels[chosen]
+
+    def watched(net):
+        tenth = zip(test[::10].split(250), test_labels[::10].split(250))
+        return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth), args.device)
+
+    best = fit(model, batches, len(sides), checkpoint=args.checkpoint, max_lr=settings["max_lr"],
+               evaluate=watched, steps_per_epoch=len(photos) // BATCH, seed=args.seed, device=args.device)
+    save_weights(best, out, architecture=args.architecture, categories=CIFAR10,
+                 mean=settings["mean"], std=settings["std"], input_size=(sides[-1], sides[-1]))
+
+    machine = load_machine(args.architecture, out, args.device)  # as the notebooks use it
+    sets = {"the test images": (test, test_labels)} | {p: load_cifar10(p)[:2] for p in args.also}
+    for name, (x, y) in sets.items():
+        right = accuracy(machine, zip(x.float().split(250), y.split(250)), args.device, bf16=False)
+        print(f"{out}: top-1 on {name}: {right:.4f} of {len(x)}, "
+              f"± {math.sqrt(right * (1 - right) / len(x)):.4f} standard error")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from jnd.statistics import paired
+
+
+def test_p_and_difference_are_scipys(generator):
+    first = torch.randn(30, generator=generator, dtype=torch.float64)
+    second = first - 0.3 + 0.5 * torch.randn(30, generator=generator, dtype=torch.float64)
+    found = paired(first, second)
+    assert found.n == 30
+    assert found.difference == pytest.approx((first - second).mean().item())
+    assert found.p == stats.wilcoxon(first.numpy(), second.numpy()).pvalue
+
+
+def test_the_interval_holds_the_mean_as_often_as_it_says(generator):
+    """Of 200 samples of 40 with mean 1, about 190 intervals hold 1 (3.1 is the standard deviation)."""
+    held = 0
+    for seed in range(200):
+        sample = 1 + torch.randn(40, generator=generator, dtype=torch.float64)
+        found = paired(sample, torch.zeros_like(sample), seed)
+        held += found.low < 1 < found.high
+    assert 175 <= held <= 199
+
+
+def test_pairs_with_nan_are_left_out():
+    first = torch.tensor([1.0, 2.0, math.nan, 4.0, 7.0])
+    second = torch.tensor([0.5, 1.0, 1.0, math.nan, 5.0])
+    found = paired(first, second)
+    assert found.n == 3 and found.difference == pytest.approx((0.5 + 1 + 2) / 3)
+
+
+def test_no_difference_at_all():
+    found = paired(torch.ones(5), torch.ones(5))
+    assert found.p == 1 and found.difference == 0 and math.isnan(found.low)
+
+
+def test_wrong_measurements():
+    with pytest.raises(ValueError, match="no image"):
+        paired(torch.tensor([math.nan]), torch.tensor([1.0]))
+    with pytest.raises(ValueError, match=r"two measurements \(B,\)"):
+        paired(torch.ones(3), torch.ones(2))

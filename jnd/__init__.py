@@ -2,6 +2,10 @@
 
 from jnd.cost import Cost
 from jnd.descent import DivergedError, Trajectory, find_jnd
+from jnd.detectors import Detector, load_detector
 from jnd.machines import Machine, load_machine
 
-__all__ = ["Cost", "DivergedError", "Machine", "Trajectory", "find_jnd", "load_machine"]
+__all__ = [
+    "Cost", "Detector", "DivergedError", "Machine", "Trajectory", "find_jnd", "load_detector",
+    "load_machine",
+]

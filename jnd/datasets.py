@@ -37,17 +37,18 @@ def sha256(path: str | Path) -> str:
 def fetch(name: str) -> Path:
     """Path of a registered file, checked by its hash.
 
-    Looked for, in this order, in the package that ships it, the cache, the folder named by the
-    environment variable ``JND_MIRROR``, and at its url.
+    Looked for, in this order, in the package that ships it or in this repository, the cache, the
+    folder named by the environment variable ``JND_MIRROR``, and at its url.
 
     Raises:
         ValueError: a file found locally is not the registered one.
         OSError: it could not be fetched.
     """
     entry = REGISTRY["files"][name]
-    if "package" in entry:
-        package = Path(importlib.util.find_spec(entry["package"]).origin).parent
-        return _verified(package / entry["path"], entry)
+    if "path" in entry:
+        package = entry.get("package")
+        folder = Path(importlib.util.find_spec(package).origin).parent if package else DATA
+        return _verified(folder / entry["path"], entry)
     cache = Path(os.environ.get("JND_CACHE") or pooch.os_cache("jnd"))
     if (cache / name).exists():
         return _verified(cache / name, entry)

@@ -135,7 +135,7 @@ def find_jnd(
         here = x[left].requires_grad_()
         output = machine(here)
         if objective is None:
-            objective = class_change(output.detach(), label, target)
+            objective = class_change(output, label, target)
         of_left = objective
         state = dict(
             x=x, x_jnd=x_jnd, confidence=confidence, distance=distance, noticed=noticed,

@@ -222,12 +222,13 @@ def _network(
 
 
 def _load_state(network: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
-    expected = network.state_dict()
-    wrong = [key for key in expected.keys() | state.keys()
-             if key not in expected or key not in state or expected[key].shape != state[key].shape]
+    try:
+        missing, unknown = network.load_state_dict(state, strict=False)  # knows older layouts
+        wrong = [*missing, *unknown]
+    except RuntimeError as error:  # its last line tells of a tensor of another shape
+        wrong = [str(error).splitlines()[-1].strip()]
     if wrong:
         raise ValueError(
-            f"{path} does not fit {name}: {len(wrong)} of {len(expected)} tensors are missing, "
-            f"unknown or of another shape, {min(wrong)} for one"
+            f"{path} does not fit {name}: tensors are missing, unknown or of another shape, "
+            f"the first is {wrong[0]}"
         )
-    network.load_state_dict(state)

@@ -159,7 +159,7 @@ def test_missing_truncated_foreign_and_pickled_weights(tmp_path):
     with pytest.raises(FileNotFoundError, match="no weights file"):
         load_machine("squeezenet1_1", path)
     save_file(state, path)
-    with pytest.raises(ValueError, match="does not fit alexnet: .* tensors"):
+    with pytest.raises(ValueError, match="does not fit alexnet: tensors are missing"):
         load_machine("alexnet", path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ValueError, match="fetch it again if it is cut short"):

@@ -12,10 +12,13 @@ from PIL import Image
 from safetensors import safe_open
 from torch import nn
 
+from jnd import load_machine
+from jnd.datasets import fetch, read_rgb
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data" / "recipes"))
 
 import cifar10  # noqa: E402
-from jnd import load_machine  # noqa: E402
+from road import HEIGHT, WIDTH, render  # noqa: E402
 from training import accuracy, fit, normalised, save_weights  # noqa: E402
 
 
@@ -68,6 +71,13 @@ def test_saved_weights_name_what_the_loader_needs(tmp_path):
         assert file.metadata()["architecture"] == "toy"
         assert file.get_tensor("0.weight").dtype == torch.float16
         assert file.get_tensor("1.running_var").dtype == torch.float32
+
+
+def test_the_road_is_what_its_script_renders():
+    road = read_rgb(fetch("road.png"))
+    assert road.shape == (3, HEIGHT, WIDTH)
+    rendered = torch.from_numpy(render(seed=0).clip(0, 255)).permute(2, 0, 1)
+    assert (road - rendered).abs().max() < 1  # whole grey levels, and platforms round differently
 
 
 @pytest.fixture

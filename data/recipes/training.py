@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,20 +24,26 @@ def normalised(pixels, mean=IMAGENET_MEAN, std=IMAGENET_STD):
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch, seed=0,
-        label_smoothing=0.1, weight_decay=5e-4, ema=0.99, device="cpu"):
-    """SGD with Nesterov momentum and a one-cycle schedule; returns the averaged model.
+def classification_loss(model, inputs, labels):
+    return cross_entropy(model(inputs), labels, label_smoothing=0.1)
 
-    ``batches(epoch)`` yields (inputs, labels) and is seeded by the epoch, so a run that was
-    killed continues from ``checkpoint`` (rewritten after every epoch) as if it had not been.
+
+def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch, seed=0,
+        loss=classification_loss, optimiser=partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+        weight_decay=5e-4, ema=0.99, device="cpu"):
+    """An optimiser with a one-cycle schedule; returns the averaged model.
+
+    ``batches(epoch)`` yields (inputs, labels), all that ``loss(model, inputs, labels)`` needs, and
+    is seeded by the epoch, so a run that was killed continues from ``checkpoint`` (rewritten after
+    every epoch) as if it had not been.
     """
     model.to(device, memory_format=torch.channels_last)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
     decay = [p for p in model.parameters() if p.ndim > 1]
     no_decay = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.SGD(
+    optimiser = optimiser(
         [{"params": decay, "weight_decay": weight_decay}, {"params": no_decay, "weight_decay": 0.0}],
-        lr=max_lr, momentum=0.9, nesterov=True,
+        lr=max_lr,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr, total_steps=epochs * steps_per_epoch, pct_start=0.2, cycle_momentum=False
@@ -54,21 +61,28 @@ def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch
         model.train()
         torch.manual_seed(1000 * seed + epoch)  # dropout
         for inputs, labels in batches(epoch):
-            inputs, labels = inputs.to(device), labels.to(device)
+            inputs, labels = moved(inputs, device), moved(labels, device)
             with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
-                loss = cross_entropy(model(inputs), labels, label_smoothing=label_smoothing)
+                value = loss(model, inputs, labels)
             optimiser.zero_grad()
-            loss.backward()
+            value.backward()
             optimiser.step()
             schedule.step()
             average.update_parameters(model)
-            total += loss.item()
+            total += value.item()
         temporary = f"{checkpoint}.part"
         torch.save({name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch + 1}, temporary)
         os.replace(temporary, checkpoint)
         print(f"epoch {epoch + 1}/{epochs}  loss {total / steps_per_epoch:.3f}  "
               f"held-out {evaluate(average.module):.4f}  {time.time() - began:.0f} s", flush=True)
     return average.module
+
+
+def moved(batch, device):
+    """A tensor, or a list of dicts of tensors as detectors want them, on the device."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device)
+    return [{key: value.to(device) for key, value in target.items()} for target in batch]
 
 
 def save_weights(model, path, *, mean=IMAGENET_MEAN, std=IMAGENET_STD, **metadata):

@@ -1,0 +1,171 @@
+"""Train the bundled detector: RetinaNet on a GoogLeNet trunk, on Pascal VOC 2007.
+
+    python data/recipes/voc2007.py --data VOC2007/
+
+Needs the extra "test", for the average precision. Resumable: run the same command again after an
+interruption. The model card is data/weights/retinanet_voc2007.md.
+"""
+
+import argparse
+import xml.etree.ElementTree
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from torchmetrics.detection import MeanAveragePrecision
+from torchvision import tv_tensors
+from torchvision.models.detection.image_list import ImageList
+from torchvision.transforms import v2
+
+from jnd.detectors import load_detector, retinanet_googlenet_fpn
+from training import fit, normalised, save_weights
+
+CATEGORIES = ["aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "person", "train"]
+CAR = CATEGORIES.index("car")
+LONG_SIDE = 352  # of the photos that are read
+SIZE = 320  # long side at which the detector works
+STAGES = [(192, 16), (256, 8)]  # crop size in pixels, epochs
+BATCH = 16
+HELD_OUT = 0.15
+FROZEN = ["conv1", "conv2", "conv3"]  # edges and colours are learnt already
+
+
+def read(folder):
+    """-> (photos as uint8 (3, H, W) with a long side of 352 at most, their boxes, held-out mask)."""
+    files = sorted(Path(folder, "Annotations").glob("*.xml"))
+    photos, targets = [], []
+    for file in files:
+        with Image.open(Path(folder, "JPEGImages", f"{file.stem}.jpg")) as image:
+            image.thumbnail((LONG_SIDE, LONG_SIDE))
+            photos.append(v2.functional.to_image(image.convert("RGB")))
+        targets.append(read_boxes(file, photos[-1].shape[-2:]))
+    held_out = torch.zeros(len(files), dtype=torch.bool)
+    has_car = torch.tensor([(CAR == target["labels"]).any().item() for target in targets])
+    for seed, group in enumerate((has_car, ~has_car)):
+        members = group.nonzero().flatten()
+        order = torch.randperm(len(members), generator=torch.Generator().manual_seed(seed))
+        held_out[members[order[: round(HELD_OUT * len(members))]]] = True
+    return photos, targets, has_car, held_out
+
+
+def read_boxes(file, size):
+    """The objects of our categories in an annotation, in pixels of a photo of this (H, W)."""
+    root = xml.etree.ElementTree.parse(file).getroot()
+    scale = size[1] / float(root.find("size/width").text)
+    objects = [o for o in root.iter("object") if o.find("name").text in CATEGORIES]
+    boxes = [[scale * float(o.find(f"bndbox/{side}").text) for side in ("xmin", "ymin", "xmax", "ymax")]
+             for o in objects]
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    return {
+        "boxes": tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=size),
+        "labels": torch.tensor([CATEGORIES.index(o.find("name").text) for o in objects], dtype=torch.int64),
+        "difficult": torch.tensor([int(o.find("difficult").text) for o in objects], dtype=torch.int64),
+    }
+
+
+class Photos(Dataset):
+    def __init__(self, photos, targets, transform):
+        self.photos, self.targets, self.transform = photos, targets, transform
+
+    def __len__(self):
+        return len(self.photos)
+
+    def __getitem__(self, i):
+        return self.transform(self.photos[i], self.targets[i])
+
+
+def stacked(samples):
+    photos, targets = zip(*samples)
+    return normalised(torch.stack(photos)), list(targets)
+
+
+def detection_loss(model, inputs, targets):
+    """RetinaNet's own loss; the network may run in bf16, the loss and the anchors never do."""
+    features = [level.float() for level in model.backbone(inputs).values()]
+    outputs = {key: value.float() for key, value in model.head(features).items()}
+    images = ImageList(inputs, [tuple(inputs.shape[-2:])] * len(inputs))
+    return sum(model.compute_loss(targets, outputs, model.anchor_generator(images, features)).values())
+
+
+@torch.no_grad()
+def car_ap50(detect, photos, targets, device):
+    """Average precision of cars at IoU 0.5; cars marked as difficult count neither way.
+
+    ``detect`` maps a photo (3, H, W) in 0..255 to its boxes, scores and labels.
+    """
+    metric = MeanAveragePrecision(iou_thresholds=[0.5])
+    for photo, target in zip(photos, targets):
+        answer, cars = detect(photo.to(device).float()), target["labels"] == CAR
+        found = answer["labels"] == CAR
+        metric.update(
+            [{key: value[found].cpu() for key, value in answer.items()}],
+            [{"boxes": target["boxes"][cars], "labels": target["labels"][cars],
+              "iscrowd": target["difficult"][cars]}],
+        )
+    return metric.compute()["map_50"].item()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True, help="folder VOC2007, with JPEGImages and Annotations")
+    parser.add_argument("--start", default="data/weights/googlenet_caltech101.safetensors",
+                        help="safetensors file of a GoogLeNet whose trunk to start from")
+    parser.add_argument("--out", default="data/weights/retinanet_voc2007.safetensors")
+    parser.add_argument("--checkpoint", default="results/voc2007.pt")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
+
+    photos, targets, has_car, held_out = read(args.data)
+    train = (~held_out).nonzero().flatten().tolist()
+    test = held_out.nonzero().flatten().tolist()
+    model = retinanet_googlenet_fpn(len(CATEGORIES), SIZE)
+    trunk = {k: v.float() for k, v in load_file(args.start).items() if not k.startswith("fc.")}
+    model.backbone.body.load_state_dict(trunk)
+    for name in FROZEN:
+        model.backbone.body[name].requires_grad_(False)
+
+    sizes = [size for size, epochs in STAGES for _ in range(epochs)]
+
+    def batches(epoch):
+        augment = v2.Compose([
+            v2.RandomResizedCrop(sizes[epoch], scale=(0.3, 1.0), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(0.3, 0.3, 0.3),
+            v2.SanitizeBoundingBoxes(min_size=6, labels_getter=lambda sample: tuple(
+                sample[1][key] for key in ("labels", "difficult"))),
+        ])
+        generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
+        weights = [2.0 if has_car[i] else 1.0 for i in train]
+        return DataLoader(
+            Photos([photos[i] for i in train], [targets[i] for i in train], augment), batch_size=BATCH,
+            sampler=WeightedRandomSampler(weights, len(train), generator=generator), drop_last=True,
+            num_workers=1, generator=generator, collate_fn=stacked,
+        )
+
+    def evaluate(detect, every=1):
+        chosen = test[::every]
+        return car_ap50(detect, [photos[i] for i in chosen], [targets[i] for i in chosen], args.device)
+
+    best = fit(model, batches, len(sizes), checkpoint=args.checkpoint, max_lr=5e-4, loss=detection_loss,
+               optimiser=torch.optim.AdamW, weight_decay=0.05, ema=0.998,
+               evaluate=lambda net: evaluate(lambda photo: net.eval()([photo / 255])[0], every=5),
+               steps_per_epoch=len(train) // BATCH, seed=args.seed, device=args.device)
+    save_weights(best, args.out, architecture="retinanet_googlenet_fpn", categories=CATEGORIES,
+                 size=str(SIZE))
+
+    detector = load_detector("retinanet_googlenet_fpn", args.out, args.device)  # as the notebooks use it
+    transform = detector.network.transform
+    print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
+    for size in (256, 320, 384):
+        transform.min_size, transform.max_size = (size,), size
+        ap50 = evaluate(lambda photo: detector(photo[None]).detections()[0])
+        print(f"AP50 of cars on the held-out photos at a long side of {size} px: {ap50:.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -135,7 +135,7 @@ def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) ->
         axis.axvline(row["difference"], color=ORANGE)
         axis.axvspan(row["low"], row["high"], color=ORANGE, alpha=0.3, linewidth=0)
         axis.set(title=f"{name}{', dB' if name == 'PSNR' else ''}", xlabel="with − without")
-        axis.locator_params(axis="x", nbins=4)
+        axis.locator_params(axis="x", nbins=3)
     axes[0].set_ylabel("images")
     return figure
 

@@ -19,6 +19,7 @@ import yaml
 from IPython import get_ipython
 from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
+from safetensors.torch import save
 from torch import Tensor
 
 from jnd.checkpoint import write_atomically
@@ -32,6 +33,7 @@ from jnd.statistics import paired
 ROOT = DATA.parent
 PAPER = yaml.safe_load((DATA / "paper.yaml").read_text(encoding="utf-8"))
 INT64_DB = 20 * math.log10((2**63 - 1) / 255)  # what an int64 image adds to sewar's PSNR
+MOMENTS = {"jnd": "x(K)", "end": "end"}  # when an image is measured: key -> title
 PACKAGES = ("jnd", "numpy", "torch", "torchvision")
 
 
@@ -98,6 +100,13 @@ class Run:
         write_atomically(self.folder / f"{name}.csv", table.to_csv().encode())
         display(table.style.format(_four_digits, na_rep="–"), Markdown(f"*{self.line()}*"))
 
+    def save_images(self, arms: Mapping[str, Trajectory]) -> None:
+        """Keep the images as floating point: ``x0``, ``x_jnd.<arm>``, ``x_end.<arm>``."""
+        images = {"x0": next(iter(arms.values())).x0}
+        images |= {f"x_{m}.{arm}": getattr(t, f"x_{m}") for arm, t in arms.items() for m in MOMENTS}
+        content = save({name: x.detach().cpu().contiguous() for name, x in images.items()})
+        write_atomically(self.folder / "images.safetensors", content)
+
     def checkpoint(self, name: str) -> Path:
         """Where a descent of this run may keep its state until the run is finished."""
         return self.folder / f"{name}.checkpoint"
@@ -117,9 +126,6 @@ def provenance_line(provenance: Mapping[str, Any]) -> str:
         f"Profile {p['profile']} · machine {p['machine']} {p['machine_sha256'][:8]} · "
         f"{p['data']} · commit {p['commit'][:16]} · {p['date'][:10]}"
     )
-
-
-MOMENTS = {"jnd": "x(K)", "end": "end"}  # when an image is measured: key -> title
 
 
 def scores(x0: Tensor, images: Tensor) -> dict[str, Tensor]:

@@ -1,10 +1,11 @@
 """Every figure of the notebooks, one function each, in one style."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import wraps
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -137,6 +138,33 @@ def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) ->
         axis.set(title=f"{name}{', dB' if name == 'PSNR' else ''}", xlabel="with − without")
         axis.locator_params(axis="x", nbins=3)
     axes[0].set_ylabel("images")
+    return figure
+
+
+@_styled
+def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hashable) -> Figure:
+    """What each measuring pipeline gives, beside what is printed, for each metric.
+
+    Args:
+        printed: column such as ``"PSNR, with"`` -> the paper's number.
+        means: ours, a row for each pipeline, the same columns.
+        nearest: label of the row to mark.
+    """
+    metrics = list(dict.fromkeys(column.split(", ")[0] for column in printed))
+    figure, axes = plt.subplots(1, len(metrics), figsize=(2 * len(metrics), 3))
+    for axis, metric in zip(axes, metrics):
+        columns = {arm: f"{metric}, {arm}" for arm in ("with", "without")}
+        for place, (column, colour) in enumerate(zip(columns.values(), (BLUE, ORANGE))):
+            x = place + np.linspace(-0.25, 0.25, len(means))
+            axis.scatter(x, means[column], s=3, color=colour, alpha=0.5, linewidths=0)
+            axis.hlines(printed[column], place - 0.4, place + 0.4, color="black", linewidth=1)
+            row = means.index.get_loc(nearest)
+            axis.scatter(x[row], means[column].iloc[row], s=45, facecolors="none", edgecolors="black")
+        shown = means[list(columns.values())].replace(np.inf, np.nan).stack()
+        reach = [shown.quantile(0.02), shown.quantile(0.98), *(printed[c] for c in columns.values())]
+        margin = 0.05 * (max(reach) - min(reach))
+        axis.set(title=f"{metric}{', dB' if metric == 'PSNR' else ''}", xticks=(0, 1),
+                 xticklabels=columns, ylim=(min(reach) - margin, max(reach) + margin))
     return figure
 
 

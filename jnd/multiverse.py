@@ -1,11 +1,11 @@
 """How Tables I and II may have been measured: pipelines from images to the four numbers.
 
 The paper does not say what it did between the images and the tables. A :class:`Pipeline` is one
-plausible way, :data:`PIPELINES` are all of them, and :func:`errors` says how far each lands from
-what is printed.
+plausible way, :data:`PIPELINES` are all of them, and :class:`Multiverse` says how near each comes
+to what is printed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -83,10 +83,6 @@ class Pipeline:
         changed = keep(UNITS[self.changed](PAIRINGS[self.pairing](x.double())))
         return {name: measure(original, changed) for name, measure in MEASURES.items()}
 
-    def __str__(self) -> str:
-        units = f"{self.original}" if self.original == self.changed else f"{self.original} beside {self.changed}"
-        return f"{self.pairing}; {units}; {self.kept}"
-
 
 PIPELINES = [
     Pipeline(pairing, original, changed, kept)
@@ -94,47 +90,93 @@ PIPELINES = [
         PAIRINGS, [(u, u) for u in UNITS] + [("0..255", u) for u in UNITS if u != "0..255"], KEPT
     )
 ]
+# of which iteration the columns "with" and "without" may be
+MOMENTS = {"x(K)": ("jnd", "jnd"), "end": ("end", "end"), "x(K), end": ("jnd", "end")}
+COLUMNS = {"with": "full", "without": "none"}  # of the paper's tables -> our arm
 
 
-def multiverse(
-    pipelines: Iterable[Pipeline], x0: Tensor, arms: Mapping[str, Tensor]
-) -> dict[Pipeline, dict[str, dict[str, Tensor]]]:
-    """Pipeline -> arm -> metric -> (B,), for the images (B, 3, H, W) of each arm beside x0."""
-    return {p: {arm: p.measure(x0, x) for arm, x in arms.items()} for p in pipelines}
-
-
-def errors(
-    paper: str, measured: Mapping[Pipeline, Mapping[str, Mapping[str, Tensor]]]
-) -> pd.DataFrame:
-    """How far the mean of each pipeline is from each printed number, in units of what chance allows.
-
-    The unit is twice the standard error of our mean plus half of the last printed digit: the
-    paper's images are others, of the same number. Of VIF the nearer of sewar's two versions
-    counts. The column ``worst`` is the largest of a row.
+class Multiverse:
+    """What each pipeline gives on one experiment's images, beside a printed table.
 
     Args:
-        paper: ``"table1"`` or ``"table2"``.
-        measured: pipeline -> ``"with"`` and ``"without"`` -> metric -> (B,).
+        paper: ``"table1"`` or ``"table2"`` of data/paper.yaml.
+        images: ``"x0"`` and, for the arms full and none, ``"x_jnd.<arm>"`` and ``"x_end.<arm>"``,
+            (B, 3, H, H) each; images where one of them is NaN are left out.
+        pipelines: those to try.
+        progress: wraps the range of pipelines, as tqdm does.
+
+    Attributes:
+        printed: column such as ``"PSNR, with"`` -> the paper's number, PSNR in dB of 8 bits.
+        means: a row for each pipeline and choice of moments, the columns as in ``printed``; of VIF
+            the nearer of sewar's two versions.
+        errors: the same, as the distance from ``printed`` in units of what chance allows: twice the
+            standard error of our mean, for the paper's images are others, and half of the last
+            printed digit.
     """
-    rows = []
-    for by_arm in measured.values():
-        row = {}
-        for arm, values in by_arm.items():
-            printed = dict(PAPER["tables"][paper][arm])
-            half_digit = {name: 0.005 for name in printed} | {"PSNR": 0.5 if paper == "table1" else 0.005}
-            printed["PSNR"] -= INT64_DB
-            for name, number in printed.items():
-                row[f"{name}, {arm}"] = min(
-                    _error(values[form], number, half_digit[name])
-                    for form in values if form.split(",")[0] == name
-                )
-        rows.append(row)
-    table = pd.DataFrame(rows, index=list(measured))
-    table["worst"] = table.max(axis=1)
-    return table
+
+    def __init__(
+        self,
+        paper: str,
+        images: Mapping[str, Tensor],
+        pipelines: Sequence[Pipeline] = PIPELINES,
+        progress: Callable[[range], Iterable[int]] = iter,
+    ):
+        there = torch.stack([x.isfinite().flatten(1).all(1) for x in images.values()]).all(0)
+        images = {name: x[there] for name, x in images.items()}
+        table = PAPER["tables"][paper]
+        self.printed = {
+            f"{name}, {column}": table[column][name] - (INT64_DB if name == "PSNR" else 0)
+            for column in COLUMNS for name in table[column]
+        }
+        half_digit = {"PSNR": 0.5 if paper == "table1" else 0.005}
+        rows = []
+        for i in progress(range(len(pipelines))):
+            measured = {
+                name: pipelines[i].measure(images["x0"], x)
+                for name, x in images.items() if name.split(".")[-1] in COLUMNS.values()
+            }
+            for title, moments in MOMENTS.items():
+                row = {"images": title} | vars(pipelines[i])
+                for (column, arm), moment in zip(COLUMNS.items(), moments):
+                    for name in table[column]:
+                        row[f"{name}, {column}"] = _nearest(
+                            measured[f"x_{moment}.{arm}"], name, self.printed[f"{name}, {column}"],
+                            half_digit.get(name, 0.005),
+                        )
+                rows.append(row)
+        both = pd.DataFrame(rows).set_index(["images", *Pipeline.__dataclass_fields__])
+        self.means, self.errors = (both.map(lambda pair: pair[i]) for i in range(2))
+
+    def best(self, count: int) -> pd.DataFrame:
+        """The pipelines that come near most of the printed numbers, and then nearest to the rest."""
+        near, worst = (self.errors <= 1).sum(axis=1), self.errors.max(axis=1)
+        order = pd.DataFrame({"near": -near, "worst": worst}).sort_values(["near", "worst"]).index
+        ranked = self.means.assign(near=near, worst=worst).loc[order[:count]]
+        return pd.concat([pd.DataFrame([self.printed], index=[("the paper",) + ("",) * 4]), ranked])
+
+    def by_number(self) -> pd.DataFrame:
+        """For each printed number what the plain way gives, and how many pipelines come near it."""
+        plain = ("x(K)", "itself", "0..255", "0..255", "floats")
+        nearest = self.errors.idxmin()
+        return pd.DataFrame({
+            "paper": self.printed,
+            "the plain way": self.means.loc[plain],
+            "pipelines near": (self.errors <= 1).sum(),
+            "of": len(self.errors),
+            "nearest": self.errors.min(),
+            "by": ["; ".join(nearest[column]) for column in self.errors],
+        })
 
 
-def _error(values: Tensor, printed: float, half_digit: float) -> float:
-    standard_error = values.std() / len(values) ** 0.5
-    error = ((values.mean() - printed).abs() / (2 * standard_error + half_digit)).item()
-    return error if error == error else float("inf")  # identical arrays have no PSNR
+def _nearest(
+    measured: Mapping[str, Tensor], metric: str, printed: float, half_digit: float
+) -> tuple[float, float]:
+    """Mean and error of a metric, of the version that is nearer where there are two."""
+    found = []
+    for name, values in measured.items():
+        if name.split(",")[0] == metric:
+            chance = 2 * values.std().item() / len(values) ** 0.5 + half_digit
+            error = abs(values.mean().item() - printed) / chance
+            # identical arrays have no PSNR
+            found.append((values.mean().item(), error if error == error else float("inf")))
+    return min(found, key=lambda pair: pair[1])

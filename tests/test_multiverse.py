@@ -7,9 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from jnd import multiverse
 from jnd.metrics import psnr, scc, uqi, vif
-from jnd.multiverse import KEPT, PAIRINGS, PIPELINES, UNITS, Pipeline, errors
+from jnd.multiverse import KEPT, PAIRINGS, PIPELINES, UNITS, Multiverse, Pipeline
 from jnd.results import INT64_DB, PAPER
 
 PLAIN = Pipeline("itself", "0..255", "0..255", "floats")
@@ -72,33 +71,65 @@ def test_what_is_kept_is_what_numpy_and_pillow_keep():
     assert np.array_equal(KEPT["8 bits, clipped"](values)[0].numpy(), read)
 
 
-def test_errors_are_in_units_of_what_chance_allows():
-    """Means that sit on the printed numbers, but for one that is 3 units away."""
-    printed = PAPER["tables"]["table2"]["with"]
-    spread = torch.tensor([-0.02, -0.01, 0.0, 0.01, 0.02], dtype=torch.float64)
-    values = {name: number + spread for name, number in printed.items()}
-    values["PSNR"] -= INT64_DB
-    values["VIF, sewar 0.4.1"] = values["VIF"] + 1
-    unit = 2 * spread.std().item() / 5**0.5 + 0.005
-    values["SCC"] = values["SCC"] + 3 * unit
-    table = errors("table2", {PLAIN: {"with": values}})
-    row = table.loc[PLAIN]
-    assert row["SCC, with"] == pytest.approx(3) and row["worst"] == row["SCC, with"]
-    for name in "PSNR", "UQI", "VIF":
-        assert row[f"{name}, with"] == pytest.approx(0, abs=1e-9)
+@pytest.fixture
+def images(x0, generator):
+    def changed(size):
+        return x0 + size * torch.randn(x0.shape, generator=generator)
+
+    return {"x0": x0, "x_jnd.full": changed(1), "x_end.full": changed(4), "x_jnd.none": changed(2),
+            "x_end.none": changed(30), "x_jnd.l2": changed(1)}
 
 
-def test_identical_arrays_explain_no_psnr(x0):
-    nothing_left = Pipeline("itself", "0..1", "0..1", "whole numbers")
-    table = errors("table2", {nothing_left: {"with": nothing_left.measure(x0 / 2, x0 / 2)}})
-    assert table.loc[nothing_left, "PSNR, with"] == float("inf")
+def test_means_are_of_the_moments_named(x0, images):
+    found = Multiverse("table2", images, [PLAIN])
+    assert found.means.index.get_level_values("images").tolist() == ["x(K)", "end", "x(K), end"]
+    for title, arms in {"x(K)": ("x_jnd.full", "x_jnd.none"), "x(K), end": ("x_jnd.full", "x_end.none")}.items():
+        row = found.means.loc[title].iloc[0]
+        assert row["PSNR, with"] == pytest.approx(psnr(x0, images[arms[0]]).mean().item())
+        assert row["SCC, without"] == pytest.approx(scc(x0, images[arms[1]]).mean().item())
 
 
-def test_every_pipeline_is_there_once_and_measures(x0):
+def test_errors_are_in_units_of_what_chance_allows(x0, images, monkeypatch):
+    table = {arm: {"PSNR": 340.0, "UQI": 0.9, "SCC": 0.5, "VIF": 0.2} for arm in ("with", "without")}
+    monkeypatch.setitem(PAPER["tables"], "table2", table)
+    found = Multiverse("table2", images, [PLAIN])
+    values = uqi(x0, images["x_jnd.full"])
+    unit = 2 * values.std().item() / 3**0.5 + 0.005
+    expected = abs(values.mean().item() - 0.9) / unit
+    assert found.errors.loc["x(K)"].iloc[0]["UQI, with"] == pytest.approx(expected)
+    both = [vif(x0, images["x_jnd.full"], form=form).mean().item() for form in ("sewar", "sewar 0.4.1")]
+    assert found.means.loc["x(K)"].iloc[0]["VIF, with"] in [pytest.approx(value) for value in both]
+
+
+def test_a_pipeline_that_made_the_numbers_is_found(x0, images, monkeypatch):
+    """A table printed from known arrays is explained by the pipeline that made them, to the last digit."""
+    culprit = Pipeline("mirrored", "0..255", "−1..1, × 255", "8 bits, wrapped")
+    table = {}
+    for column, name in {"with": "x_jnd.full", "without": "x_end.none"}.items():
+        measured = culprit.measure(x0, images[name])
+        table[column] = {k: round(measured[k].mean().item(), 2) for k in ("PSNR", "UQI", "SCC", "VIF")}
+        table[column]["PSNR"] = round(table[column]["PSNR"] + INT64_DB, 2)
+    monkeypatch.setitem(PAPER["tables"], "table2", table)
+    found = Multiverse("table2", images, [PLAIN, culprit])
+    row = ("x(K), end", *vars(culprit).values())
+    assert found.errors.loc[row].max() < 1 < found.errors.loc[("end", *vars(PLAIN).values())].max()
+    best = found.best(2)
+    assert best.index[0][0] == "the paper" and row in best.index
+    assert best["near"][row] == 8 and found.by_number()["pipelines near"].min() >= 1
+
+
+def test_images_that_are_missing_are_left_out(images):
+    images["x_jnd.none"][1] = torch.nan
+    found = Multiverse("table2", images, [PLAIN])
+    expected = psnr(images["x0"][[0, 2]], images["x_end.full"][[0, 2]]).mean().item()
+    assert found.means.loc["end"].iloc[0]["PSNR, with"] == pytest.approx(expected)
+
+
+def test_identical_arrays_explain_no_psnr(x0, images):
+    images |= {name: x0 / 2 for name in images}
+    found = Multiverse("table2", images, [Pipeline("itself", "0..1", "0..1", "whole numbers")])
+    assert (found.errors["PSNR, with"] == float("inf")).all()
+
+
+def test_every_pipeline_is_there_once():
     assert len(set(PIPELINES)) == len(PIPELINES) == len(PAIRINGS) * 11 * len(KEPT)
-    assert len({str(p) for p in PIPELINES}) == len(PIPELINES)
-    x = (x0 + 1).clamp(max=255)
-    measured = multiverse.multiverse(PIPELINES[::23], x0, {"with": x})
-    for by_arm in measured.values():
-        assert by_arm["with"].keys() == set(multiverse.MEASURES)
-        assert all(values.shape == (3,) for values in by_arm["with"].values())

@@ -159,7 +159,7 @@ class Multiverse:
         plain = ("x(K)", "itself", "0..255", "0..255", "floats")
         nearest = self.errors.idxmin()
         return pd.DataFrame({
-            "paper": self.printed,
+            "paper": pd.Series(self.printed),
             "the plain way": self.means.loc[plain],
             "pipelines near": (self.errors <= 1).sum(),
             "of": len(self.errors),

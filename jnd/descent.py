@@ -82,6 +82,7 @@ def find_jnd(
     progress: Callable[[range], Iterable[int]] = iter,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
+    watch: Callable[[int, Tensor], None] | None = None,
 ) -> Trajectory:
     """Change images by plain gradient descent until the machine's answer flips, and on to the end.
 
@@ -104,6 +105,7 @@ def find_jnd(
         checkpoint: a file that keeps the state, so that the same call goes on after an
             interruption and gives the same bits; who no longer needs it deletes it.
         checkpoint_seconds: time between two writes of that file.
+        watch: called with k and x(k) in every iteration; the tensor is changed in place later.
 
     Raises:
         ValueError: an argument is out of its range (see the message).
@@ -135,6 +137,8 @@ def find_jnd(
             output = machine(x)
         for k in progress(range(start, max_iter + 1)):
             with torch.no_grad():
+                if watch:
+                    watch(k, x)
                 confidence[k] = objective.confidence(output)
                 finite[k] &= confidence[k].isfinite().all(1)
                 distance[k] = torch.linalg.vector_norm((x - x0).flatten(1), dim=1)

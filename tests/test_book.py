@@ -46,6 +46,11 @@ METRICS = {
     },
     "values": {"table1": {"jnd": {"full": ROW}, "end": {"full": ROW, "none": ROW}}},
 }
+VIEWER = {
+    **{"photo": "cat_eye", "names": ["cat", "cup"], "k": [0, 3, 9], "K": 3},
+    **{"confidence": [[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]], "distance": [0, 2, 5], "norm": 1000},
+    **{"reach": 1.5, "strip": f"data:image/png;base64,{PIXEL}", "provenance": "Profile tiny"},
+}
 
 
 class Page(HTMLParser):
@@ -90,6 +95,7 @@ def write_results(folder: Path) -> None:
     nbformat.write(notebook, folder / "executed.ipynb")
     (folder / "fig1.png").write_bytes(base64.b64decode(PIXEL))
     (folder / "metrics.json").write_text(json.dumps(METRICS))
+    (folder / "viewer.json").write_text(json.dumps(VIEWER))
 
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
@@ -155,7 +161,7 @@ def visits(pages, root) -> list[dict]:
 
 
 def test_every_page_is_there(pages):
-    names = "index method notebooks/imagenet real-photos api bibliography genindex search"
+    names = "index method notebooks/imagenet step-by-step real-photos api bibliography genindex search"
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
 
 

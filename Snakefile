@@ -45,6 +45,7 @@ rule notebook:
 rule book:
     input:
         expand("results/{profile}/{name}/metrics.json", profile=PROFILE, name=NOTEBOOKS),
+        "CITATION.cff",
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],

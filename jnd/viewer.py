@@ -35,7 +35,7 @@ def strip(frames: Tensor) -> tuple[Image.Image, float]:
         has the full red (more) or the full blue (less).
     """
     change = (frames - frames[0]).mean(1)
-    reach = max(change.abs().flatten(1).quantile(0.999, dim=1).max().item(), 1e-6)
+    reach = max(change.abs().flatten(1).quantile(0.99, dim=1).max().item(), 1e-6)
     colours = mpl.colormaps["RdBu_r"]((change / reach / 2 + 0.5).numpy(), bytes=True)[..., :3]
     pictures = eight_bit(frames).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return Image.fromarray(np.vstack([np.hstack(pictures), np.hstack(colours)])), reach

@@ -33,6 +33,7 @@ in_a_browser = pytest.mark.skipif(
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
 )
+REPOSITORY = "https://github.com/owner/name"
 SEARCH = "search.html?q=just+noticeable"
 ROW = {"PSNR": 38.84, "UQI": 0.98, "SCC": 0.87, "VIF": None}  # None: not a finite number
 METRICS = {
@@ -115,6 +116,10 @@ def root(tmp_path_factory) -> Path:
     built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
     shutil.copytree(ROOT / "book", root / "book", ignore=built)
     shutil.copytree(ROOT / "data", root / "data", ignore=shutil.ignore_patterns("weights"))
+    citation = (ROOT / "CITATION.cff").read_text()
+    (root / "CITATION.cff").write_text(
+        re.sub("^(# )?repository-code:.*", f"repository-code: {REPOSITORY}", citation, flags=re.M)
+    )
     for name in re.findall(r"file: notebooks/(\w+)", (root / "book" / "_toc.yml").read_text()):
         if RESULTS:
             shutil.copytree(ROOT / RESULTS / name, root / "results" / "tiny" / name)
@@ -204,6 +209,13 @@ def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, 
             assert host not in page.text, f"{name} names {host}"
 
 
+def test_buttons_open_the_repositorys_notebook(pages):
+    page = pages[Path("notebooks/imagenet.html")]
+    links = {attributes.get("href") for _, attributes in page.tags}
+    assert "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/imagenet.ipynb" in links
+    assert "https://colab.research.google.com/github/owner/name/blob/main/notebooks/imagenet.ipynb" in links
+
+
 def test_every_picture_has_a_text_instead(pages):
     pictures = [(n, a) for n, page in pages.items() for tag, a in page.tags if tag == "img"]
     assert {n.as_posix() for n, _ in pictures} >= {"index.html", "notebooks/imagenet.html"}
@@ -260,6 +272,16 @@ def test_search_finds_the_subject(visits):
     for seen in visits:
         if seen["page"] == SEARCH:
             assert {"index.html", "method.html"} <= set(seen["found"])
+
+
+@in_a_browser
+def test_the_slider_moves_pictures_line_and_words_together(visits):
+    slides = [seen["slides"] for seen in visits if seen["page"] == "step-by-step.html"]
+    assert len(slides) == 4
+    for before, after in slides:
+        assert " = K:" in before["text"] and before["text"] != after["text"]
+        assert len(before["places"]) == 3
+        assert all(old != new for old, new in zip(before["places"], after["places"]))
 
 
 @in_a_browser

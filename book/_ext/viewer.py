@@ -23,7 +23,7 @@ PAGE = Template("""
 <polyline class="viewer-target" points="$target_points"/>
 <line class="viewer-now" y2="40"/>
 </svg>
-<p class="viewer-key"><span class="viewer-label">$label</span> <span class="viewer-target">$target</span>: confidence from 0 to 1</p>
+<p class="viewer-key">Confidence, 0 to 1: <span class="viewer-label">$label</span> <span class="viewer-target">$target</span></p>
 <label>Iteration <input type="range" max="$last" value="$start" aria-valuetext="$text"></label>
 <output>$text</output>
 <script type="application/json">$steps</script>

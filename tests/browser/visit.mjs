@@ -32,6 +32,21 @@ async function inspect() {
   };
 }
 
+/** Where a page has the slider: what it says and shows before and after a press of a key. */
+async function slide(tab) {
+  const slider = tab.locator(".viewer input");
+  if (!(await slider.count())) return null;
+  const state = () =>
+    tab.evaluate(() => {
+      const shown = document.querySelectorAll(".viewer-pictures > div, line.viewer-now");
+      const places = [...shown].map(getComputedStyle).map((s) => s.backgroundPositionX + s.transform);
+      return { text: document.querySelector(".viewer output").textContent, places };
+    });
+  const before = await state();
+  await slider.press("ArrowRight");
+  return [before, await state()];
+}
+
 /** One page on one screen, in the light and then in the dark. */
 async function visit(context, page) {
   const requests = [], complaints = [];
@@ -47,8 +62,9 @@ async function visit(context, page) {
     await tab.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     seen.push({ page, colorScheme, requests, complaints, ...(await tab.evaluate(inspect)) });
   }
+  const slides = await slide(tab);
   await tab.close();
-  return seen;
+  return seen.map((one) => ({ ...one, slides }));
 }
 
 const browser = await chromium.launch({ executablePath });

@@ -6,7 +6,7 @@ PYTHON ?= python3
 PROFILE ?= bundled
 BIN = .venv/bin
 
-.PHONY: reproduce test setup lock
+.PHONY: reproduce test setup lock repository
 
 reproduce: setup
 	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --config profile=$(PROFILE)
@@ -28,3 +28,8 @@ setup: .venv/installed
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
+
+# The one place to say where the repository is: make repository URL=https://github.com/OWNER/NAME
+repository:
+	perl -pi -e 's|^(# )?repository-code:.*|repository-code: $(URL)|' CITATION.cff
+	perl -pi -e 's|--depth 1 \S+ companion|--depth 1 $(URL) companion|' notebooks/*.ipynb

@@ -74,6 +74,7 @@ rule claims:
 rule book:
     input:
         f"results/{PROFILE}/claims.json",
+        "CITATION.cff",
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],

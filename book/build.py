@@ -1,6 +1,6 @@
 """Build the book from the notebooks that one profile has run: python book/build.py --profile smoke
 
-The pages are in book/_build/html afterwards. Nothing is executed, and only what changed is rebuilt.
+The pages are in book/_build/html afterwards, with --pdf also book/_build/book.pdf. Nothing is executed, and only what changed is rebuilt.
 """
 
 import argparse
@@ -8,7 +8,9 @@ import filecmp
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent
@@ -33,12 +35,35 @@ def gather(results: Path) -> None:
             copy(figure, BOOK / "figures" / name / figure.name)
 
 
+def chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def print_pdf(page: Path, pdf: Path) -> None:
+    with tempfile.TemporaryDirectory() as profile:
+        subprocess.run(
+            [
+                *(chromium(), "--headless", f"--user-data-dir={profile}"),
+                "--no-sandbox",  # which root cannot have; the page is our own
+                "--virtual-time-budget=60000",  # until the formulas are set
+                *("--no-pdf-header-footer", "--generate-pdf-document-outline"),
+                *(f"--print-to-pdf={pdf}", page.as_uri()),
+            ],
+            check=True,
+            stderr=subprocess.DEVNULL,  # it complains about desktop services
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="bundled", help="whose results to show")
     parser.add_argument("--results", type=Path, default=BOOK.parent / "results", metavar="DIR")
     parser.add_argument("--out", type=Path, default=BOOK, metavar="DIR", help="gets _build/html")
+    parser.add_argument("--pdf", action="store_true", help="print it too; needs Chromium")
     args = parser.parse_args()
+    if args.pdf and not chromium():
+        sys.exit("--pdf needs Chromium on the PATH: apt-get install chromium")
 
     results = args.results.resolve() / args.profile
     gather(results)
@@ -48,8 +73,12 @@ def main() -> None:
 
     if not sys.stdout.isatty():
         nocolor()
-    strict = ["-W", "-n", "--keep-going"]
-    jupyter_book(["build", str(BOOK), "--path-output", str(args.out), *strict])
+    strict = ["build", str(BOOK), "--path-output", str(args.out), "-W", "-n", "--keep-going"]
+    jupyter_book(strict, standalone_mode=False)
+    if args.pdf:
+        jupyter_book([*strict, "--builder", "singlehtml"], standalone_mode=False)
+        built = args.out.resolve() / "_build"
+        print_pdf(built / "singlehtml" / "index.html", built / "book.pdf")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,7 @@ def find_jnd(
     progress: Callable[[range], Iterable[int]] = iter,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
+    watch: Callable[[int, Tensor], None] | None = None,
 ) -> Trajectory:
     """Change images by plain gradient descent until the machine's answer flips, and on to the end.
 
@@ -115,6 +116,7 @@ def find_jnd(
         checkpoint: a file that keeps the state, so that the same call goes on after an
             interruption and gives the same bits; who no longer needs it deletes it.
         checkpoint_seconds: time between two writes of that file.
+        watch: called with k and x(k) in every iteration; the tensor is changed in place later.
 
     Raises:
         ValueError: an argument is out of its range (see the message).
@@ -153,6 +155,8 @@ def find_jnd(
             if not len(left):
                 break
             with torch.no_grad():
+                if watch:
+                    watch(k, x)
                 confidence[k, left] = of_left.confidence(output)
                 finite[k, left] &= confidence[k, left].isfinite().all(1)
                 distance[k, left] = torch.linalg.vector_norm((here - x0[left]).flatten(1), dim=1)

@@ -1,24 +1,40 @@
-"""The book, built as strictly as the real one, from small synthetic results."""
+"""The book, built as strictly as the real one, from small synthetic results.
+
+With JND_TEST_RESULTS=results/PROFILE the same tests read a book of those results instead.
+"""
 
 import base64
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import pandas as pd
 import pytest
 from nbformat import v4
 
 ROOT = Path(__file__).parents[1]
+RESULTS = os.environ.get("JND_TEST_RESULTS")
+CHROMIUM = runpy.run_path(str(ROOT / "book" / "build.py"))["chromium"]()
+LACKING = [name for name, path in {"chromium": CHROMIUM, "npm": shutil.which("npm")}.items() if not path]
+in_a_browser = pytest.mark.skipif(
+    bool(LACKING), reason=f"not on the PATH: apt-get install {' '.join(LACKING)}"
+)
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
 )
+REPOSITORY = "https://github.com/owner/name"
+SEARCH = "search.html?q=just+noticeable"
 ROW = {"PSNR": 38.84, "UQI": 0.98, "SCC": 0.87, "VIF": None}  # None: not a finite number
 METRICS = {
     "provenance": {
@@ -30,6 +46,11 @@ METRICS = {
         "date": "2020-02-01T00:00:00+00:00",
     },
     "values": {"table1": {"jnd": {"full": ROW}, "end": {"full": ROW, "none": ROW}}},
+}
+VIEWER = {
+    **{"photo": "cat_eye", "names": ["cat", "cup"], "k": [0, 3, 9], "K": 3},
+    **{"confidence": [[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]], "distance": [0, 2, 5], "norm": 1000},
+    **{"reach": 1.5, "strip": f"data:image/png;base64,{PIXEL}", "provenance": "Profile tiny"},
 }
 
 
@@ -47,21 +68,35 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attributes)))
 
 
+def shown(data: dict) -> nbformat.NotebookNode:
+    return v4.new_output("display_data", data=data)
+
+
 def write_results(folder: Path) -> None:
     """What papermill and jnd.results leave behind, as small as it gets."""
     folder.mkdir(parents=True)
     figure = v4.new_code_cell(
         "figure",
-        outputs=[v4.new_output("display_data", data={"image/png": PIXEL})],
+        outputs=[shown({"image/png": PIXEL}), shown({"text/markdown": "*Profile tiny*"})],
         metadata={"mystnb": {"image": {"alt": "A single pixel."}}},
     )
+    table = pd.DataFrame({"K": [19], "JND(M)": [0.0012]}, index=["cat"])
+    tables = v4.new_code_cell(
+        "tables",
+        outputs=[
+            shown({"text/html": table.to_html(classes="dataframe")}),
+            shown({"text/html": table.style.to_html()}),
+        ],
+    )
+    text = v4.new_markdown_cell("# The experiment\n\n## The moment\n\n$K$ is where\n\n$$x(K) > 0.$$")
     notebook = v4.new_notebook(
-        cells=[v4.new_markdown_cell("# The experiment"), figure],
+        cells=[text, figure, tables],
         metadata={"language_info": {"name": "python", "pygments_lexer": "ipython3"}},
     )
     nbformat.write(notebook, folder / "executed.ipynb")
     (folder / "fig1.png").write_bytes(base64.b64decode(PIXEL))
     (folder / "metrics.json").write_text(json.dumps(METRICS))
+    (folder / "viewer.json").write_text(json.dumps(VIEWER))
 
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
@@ -81,8 +116,15 @@ def root(tmp_path_factory) -> Path:
     built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
     shutil.copytree(ROOT / "book", root / "book", ignore=built)
     shutil.copytree(ROOT / "data", root / "data", ignore=shutil.ignore_patterns("weights"))
+    citation = (ROOT / "CITATION.cff").read_text()
+    (root / "CITATION.cff").write_text(
+        re.sub("^(# )?repository-code:.*", f"repository-code: {REPOSITORY}", citation, flags=re.M)
+    )
     for name in re.findall(r"file: notebooks/(\w+)", (root / "book" / "_toc.yml").read_text()):
-        write_results(root / "results" / "tiny" / name)
+        if RESULTS:
+            shutil.copytree(ROOT / RESULTS / name, root / "results" / "tiny" / name)
+        else:
+            write_results(root / "results" / "tiny" / name)
     return root
 
 
@@ -93,6 +135,39 @@ def pages(root) -> dict[Path, Page]:
     html = root / "out" / "_build" / "html"
     paths = (path.relative_to(html) for path in html.rglob("*.html"))
     return {path: Page(html / path) for path in paths if path.parts[0] != "_static"}
+
+
+@pytest.fixture(scope="module")
+def visits(pages, root) -> list[dict]:
+    """What headless Chromium saw on every page (browser/visit.mjs), on each screen."""
+    browser = Path(__file__).parent / "browser"
+    quiet = ("--prefer-offline", "--no-audit", "--no-fund")
+    subprocess.run(["npm", "ci", *quiet], cwd=browser, check=True, capture_output=True)
+
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = partial(Silent, directory=root / "out" / "_build" / "html")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        addresses = [*(path.as_posix() for path in pages), SEARCH]
+        done = subprocess.run(
+            ["node", browser / "visit.mjs", CHROMIUM, address, *addresses],
+            text=True,
+            capture_output=True,
+        )
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.replace(address, "/"))
+    assert len(seen) == 4 * len(addresses)  # desktop and phone, light and dark
+    return seen
+
+
+def test_every_page_is_there(pages):
+    names = "index method notebooks/imagenet step-by-step real-photos api bibliography genindex search"
+    assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
 
 
 def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
@@ -110,6 +185,7 @@ def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
     ]
 
 
+@pytest.mark.skipif(bool(RESULTS), reason="they are the synthetic ones")
 def test_numbers_come_from_the_results_with_their_provenance(pages):
     front = pages[Path("index.html")].text
     assert "38.8" in front and "370" in front and "nan" in front
@@ -133,12 +209,89 @@ def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, 
             assert host not in page.text, f"{name} names {host}"
 
 
+def test_buttons_open_the_repositorys_notebook(pages):
+    page = pages[Path("notebooks/imagenet.html")]
+    links = {attributes.get("href") for _, attributes in page.tags}
+    assert "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/imagenet.ipynb" in links
+    assert "https://colab.research.google.com/github/owner/name/blob/main/notebooks/imagenet.ipynb" in links
+
+
 def test_every_picture_has_a_text_instead(pages):
     pictures = [(n, a) for n, page in pages.items() for tag, a in page.tags if tag == "img"]
     assert {n.as_posix() for n, _ in pictures} >= {"index.html", "notebooks/imagenet.html"}
     for name, attributes in pictures:
         alt = attributes.get("alt") or ""
         assert alt.strip() and "/" not in alt and ".png" not in alt, f"{name}: {attributes}"
+
+
+def test_no_page_shows_an_error_a_path_of_this_machine_or_a_progress_bar(pages):
+    here = [str(path) for path in (ROOT, Path.home(), Path(sys.prefix))]
+    noise = re.compile(
+        r"Traceback \(most recent|output (?:error|stderr|traceback)|it/s\]|\d%\|"
+        r"|(?<![\w.:/-])/(?:home|root|Users|tmp|mnt|content)/\w|" + "|".join(map(re.escape, here))
+    )
+    for name, page in pages.items():
+        found = noise.search(page.text)
+        assert not found, f"{name}: {page.text[max(0, found.start() - 80) : found.end() + 80]}"
+
+
+@in_a_browser
+def test_the_browser_asks_nobody_else_and_does_not_complain(visits):
+    for seen in visits:
+        assert [url for url in seen["requests"] if url[0] != "/"] == [], seen["page"]
+        assert seen["complaints"] == [], seen["page"]
+
+
+@in_a_browser
+def test_every_page_can_be_used_by_everyone(visits):
+    assert {seen["shownIn"] for seen in visits if seen["colorScheme"] == "dark"} == {"dark"}
+    found = {
+        (seen["page"], seen["screen"], seen["colorScheme"], violation)
+        for seen in visits
+        for violation in seen["violations"]
+    }
+    assert found == set()
+
+
+@in_a_browser
+def test_no_page_is_wider_than_its_screen(visits):
+    assert {(seen["page"], seen["screen"]) for seen in visits if seen["tooWide"]} == set()
+
+
+@in_a_browser
+def test_formulas_are_rendered(visits):
+    assert {seen["page"] for seen in visits if seen["formulas"] > 1} >= {
+        "index.html", "method.html", "notebooks/imagenet.html",
+    }
+    for seen in visits:
+        assert seen["unrendered"] == [], seen["page"]
+
+
+@in_a_browser
+def test_search_finds_the_subject(visits):
+    for seen in visits:
+        if seen["page"] == SEARCH:
+            assert {"index.html", "method.html"} <= set(seen["found"])
+
+
+@in_a_browser
+def test_the_slider_moves_pictures_line_and_words_together(visits):
+    slides = [seen["slides"] for seen in visits if seen["page"] == "step-by-step.html"]
+    assert len(slides) == 4
+    for before, after in slides:
+        assert " = K:" in before["text"] and before["text"] != after["text"]
+        assert len(before["places"]) == 3
+        assert all(old != new for old, new in zip(before["places"], after["places"]))
+
+
+@in_a_browser
+def test_the_whole_book_prints(pages, root):
+    done = run(root / "book" / "build.py", "--profile", "tiny", "--out", root / "out", "--pdf")
+    assert done.returncode == 0, done.stdout + done.stderr
+    pdf = (root / "out" / "_build" / "book.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type /Page\b", pdf)) > 10
+    for title in (b"The method", b"Ten real photos", b"jnd.descent", b"Bibliography"):
+        assert re.search(rb"/Title \(" + title, pdf), f"{title} is not in the outline"
 
 
 def test_a_notebook_that_has_not_been_run_is_named(root):

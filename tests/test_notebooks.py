@@ -33,7 +33,8 @@ def smoke(tmp_path_factory):
 def test_smoke_leaves_its_files(smoke):
     _, folder = smoke
     assert {path.name for path in folder.iterdir()} == {
-        "fig1.png", "fig2-a.png", "fig2-b.png", "perturbation.png", "k.csv", "table1.csv", "metrics.json",
+        "fig1.png", "fig2-a.png", "fig2-b.png", "perturbation.png", "k.csv", "table1.csv", "viewer.json",
+        "metrics.json",
     }
 
 

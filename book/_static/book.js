@@ -1,0 +1,8 @@
+// Roles for what Sphinx writes against the rules of HTML, so that screen readers make sense of it.
+document.addEventListener("DOMContentLoaded", () => {
+  const noRole = [
+    "dt.sig dl, dt.sig dd", // parameters over several lines: a list of definitions without terms
+    ".citation-list", // a list whose entries are no list items but have a role of their own
+  ];
+  document.querySelectorAll(noRole.join()).forEach((element) => element.setAttribute("role", "none"));
+});

@@ -1,0 +1,55 @@
+"""Do the results still say what they said? python tests/drift.py results/bundled
+
+Compares every metrics.json with data/expected/PROFILE/NOTEBOOK.json, numbers to 2 %, and names what
+differs. With --accept the results become the new expectation, to be committed.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+EXPECTED = Path(__file__).resolve().parents[1] / "data" / "expected"
+
+
+def differences(expected: Any, got: Any, at: str = "") -> Iterator[str]:
+    if isinstance(expected, dict) and isinstance(got, dict):
+        for key in sorted(expected.keys() | got.keys()):
+            yield from differences(expected.get(key), got.get(key), f"{at}.{key}")
+    elif isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        for i, pair in enumerate(zip(expected, got)):
+            yield from differences(*pair, f"{at}[{i}]")
+    elif not same(expected, got):
+        yield f"{at}: {expected} became {got}"
+
+
+def same(expected: Any, got: Any) -> bool:
+    numbers = all(type(value) in (int, float) for value in (expected, got))
+    return math.isclose(expected, got, rel_tol=0.02) if numbers else expected == got
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--accept", action="store_true")
+    args = parser.parse_args()
+    drifted = []
+    for path in sorted(args.results.glob("*/metrics.json")):
+        values = json.loads(path.read_text("utf-8"))["values"]
+        expectation = EXPECTED / args.results.name / f"{path.parent.name}.json"
+        if args.accept:
+            expectation.parent.mkdir(parents=True, exist_ok=True)
+            expectation.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+        elif not expectation.exists():
+            drifted.append(f"{path.parent.name}: nothing is expected; see --accept")
+        else:
+            expected = json.loads(expectation.read_text("utf-8"))
+            drifted += differences(expected, values, path.parent.name)
+    if drifted:
+        raise SystemExit("\n".join(drifted))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,5 @@
-# make reproduce   set up, run the notebooks of PROFILE, build the book, print Table I
+# make reproduce   set up, run the notebooks of PROFILE, judge the claims, build the book,
+#                  print Tables I and II
 # make test        set up, run the tests
 # make setup       the installation alone
 

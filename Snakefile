@@ -7,7 +7,8 @@ from snakemake.exceptions import WorkflowError
 
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
-NOTEBOOKS = ["imagenet", "cifar10"]
+NOTEBOOKS = ["imagenet", "cifar10", "forensics"]
+FOLLOWS = {"forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
 MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
@@ -28,6 +29,10 @@ rule notebook:
         "data/paper.yaml",
         Path("data/weights").glob("*.safetensors"),
         Path("jnd").glob("*.py"),
+        lambda wanted: expand(
+            "results/{profile}/{name}/metrics.json",
+            profile=wanted.profile, name=FOLLOWS.get(wanted.name, []),
+        ),
         lambda wanted: TRAINED.get((wanted.profile, wanted.name), []),
         notebook="notebooks/{name}.ipynb",
         parameters="notebooks/params/{profile}/{name}.yaml",

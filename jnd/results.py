@@ -72,6 +72,24 @@ class Run:
             "device": _device_name(machine.mean.device),
         }
 
+    def follows(self, notebook: str) -> Path:
+        """The folder of another notebook of this profile; what comes next is about its subject.
+
+        Raises:
+            FileNotFoundError: that notebook has left no results.
+        """
+        folder = self.folder.parent / notebook
+        try:
+            text = (folder / "metrics.json").read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{notebook} has left no results in {folder.parent.name}: run notebooks/"
+                f"{notebook}.ipynb first"
+            ) from error
+        names = ("machine", "machine_sha256", "data", "data_sha256", "device")
+        self.subject = {name: json.loads(text)["provenance"][name] for name in names}
+        return folder
+
     @property
     def provenance(self) -> dict[str, Any]:
         return {

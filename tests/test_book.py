@@ -23,6 +23,8 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
+from jnd.results import PAPER
+
 ROOT = Path(__file__).parents[1]
 RESULTS = os.environ.get("JND_TEST_RESULTS")
 CHROMIUM = runpy.run_path(str(ROOT / "book" / "build.py"))["chromium"]()
@@ -41,6 +43,7 @@ METRICS = {
         "profile": "tiny",
         "machine": "toy",
         "machine_sha256": "0123456789abcdef",
+        "data": "2 photos",
         "data_sha256": {"cat": "ab", "cup": "cd"},
         "commit": "fedcba9876543210",
         "date": "2020-02-01T00:00:00+00:00",
@@ -97,6 +100,8 @@ def write_results(folder: Path) -> None:
     (folder / "fig1.png").write_bytes(base64.b64decode(PIXEL))
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "viewer.json").write_text(json.dumps(VIEWER))
+    verdicts = [{"id": claim["id"], "verdict": "not run", "why": "it is a test"} for claim in PAPER["claims"]]
+    (folder.parent / "claims.json").write_text(json.dumps(verdicts))
 
 
 def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
@@ -123,6 +128,7 @@ def root(tmp_path_factory) -> Path:
     for name in re.findall(r"file: notebooks/(\w+)", (root / "book" / "_toc.yml").read_text()):
         if RESULTS:
             shutil.copytree(ROOT / RESULTS / name, root / "results" / "tiny" / name)
+            shutil.copy(ROOT / RESULTS / "claims.json", root / "results" / "tiny")
         else:
             write_results(root / "results" / "tiny" / name)
     return root
@@ -166,7 +172,10 @@ def visits(pages, root) -> list[dict]:
 
 
 def test_every_page_is_there(pages):
-    names = "index method notebooks/imagenet step-by-step real-photos api bibliography genindex search"
+    names = (
+        "index claims method notebooks/imagenet step-by-step real-photos notebooks/cifar10 real-cifar10 "
+        "notebooks/forensics api bibliography genindex search"
+    )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
 
 

@@ -6,9 +6,13 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import papermill
 import pytest
 import yaml
+
+from jnd.claims import judge_all
+from jnd.results import PAPER
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -22,43 +26,75 @@ def execute(folder, name, **parameters):
     )
 
 
+# in an order in which each finds what it follows
+FILES = {
+    "imagenet": "fig1.png fig2-a.png fig2-b.png perturbation.png k.csv table1.csv viewer.json "
+                "images.safetensors metrics.json",
+    "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv paired-test.csv paired-test-small.csv "
+               "differences.png images.safetensors metrics.json",
+    "forensics": "table1.png table1-by-number.csv table1-best.csv table2.png table2-by-number.csv "
+                 "table2-best.csv metrics.json",
+}
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
+    """Name -> executed notebook and its folder, of the smoke profile."""
     folder = tmp_path_factory.mktemp("smoke")
-    parameters = yaml.safe_load((ROOT / "notebooks/params/smoke/imagenet.yaml").read_text())
-    notebook = execute(folder, "imagenet", **parameters)
-    return nbformat.from_dict(notebook), folder / "smoke" / "imagenet"
+    executed = {}
+    for name in FILES:
+        parameters = yaml.safe_load((ROOT / "notebooks/params/smoke" / f"{name}.yaml").read_text())
+        notebook = nbformat.from_dict(execute(folder, name, **parameters))
+        executed[name] = notebook, folder / "smoke" / name
+    return executed
 
 
-def test_smoke_leaves_its_files(smoke):
-    _, folder = smoke
-    assert {path.name for path in folder.iterdir()} == {
-        "fig1.png", "fig2-a.png", "fig2-b.png", "perturbation.png", "k.csv", "table1.csv", "viewer.json",
-        "metrics.json",
-    }
+def test_every_notebook_is_tested():
+    assert FILES.keys() == {path.stem for path in NOTEBOOKS}
 
 
-def test_smoke_writes_numbers_with_provenance(smoke):
-    written = json.loads((smoke[1] / "metrics.json").read_text())
-    assert written["provenance"]["profile"] == "smoke"
-    assert written["provenance"]["parameters"]["photos"] == ["coffee", "shuttle"]
-    assert written["values"]["arms"].keys() == {"full", "l2", "none"}
-    assert len(written["values"]["arms"]["none"]["K"]) == 2
-    for metric in "PSNR", "UQI", "SCC", "VIF":
-        assert written["values"]["table1"]["end"]["full"][metric] is not None
+@pytest.mark.parametrize("name", FILES)
+def test_smoke_leaves_its_files(smoke, name):
+    assert {path.name for path in smoke[name][1].iterdir()} == set(FILES[name].split())
 
 
-def test_the_executed_copy_has_no_noise(smoke):
-    for cell in smoke[0].cells:
+@pytest.mark.parametrize("name", FILES)
+def test_smoke_writes_numbers_with_provenance(smoke, name):
+    written = json.loads((smoke[name][1] / "metrics.json").read_text())
+    assert written["provenance"]["profile"] == "smoke" and written["provenance"]["notebook"] == name
+    assert written["provenance"]["machine"] and written["values"]
+
+
+def test_the_experiments_have_their_numbers(smoke):
+    for name, table in {"imagenet": "table1", "cifar10": "table2"}.items():
+        values = json.loads((smoke[name][1] / "metrics.json").read_text())["values"]
+        assert values["arms"].keys() == {"full", "l2", "none"}
+        assert len(values["arms"]["none"]["K"]) == len(values["photos"])
+        for metric in "PSNR", "UQI", "SCC", "VIF":
+            assert values[table]["end"]["full"][metric] is not None
+
+
+def test_every_claim_finds_what_decides_it(smoke):
+    verdicts = judge_all(smoke["imagenet"][1].parent)
+    assert [v.id for v in verdicts] == [claim["id"] for claim in PAPER["claims"]]
+    for claim, verdict in zip(PAPER["claims"], verdicts):
+        assert (verdict.verdict == "not run") == ("why" in claim or "only" in claim), verdict
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_executed_copy_has_no_noise(smoke, name):
+    for cell in smoke[name][0].cells:
         for output in cell.get("outputs", []):
             assert output.output_type in {"display_data", "execute_result"}, output
             text = json.dumps(output.data)
             assert "progress" not in text and str(ROOT) not in text and "Error" not in text
 
 
-def test_every_figure_of_the_executed_copy_has_an_alt_text(smoke):
-    shown = [c for c in smoke[0].cells if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))]
-    assert len(shown) == 4
+@pytest.mark.parametrize("name", FILES)
+def test_every_figure_of_the_executed_copy_has_an_alt_text(smoke, name):
+    cells = smoke[name][0].cells
+    shown = [c for c in cells if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))]
+    assert len(shown) == FILES[name].count(".png")
     for cell in shown:
         assert len(cell.metadata.mystnb["image"]["alt"]) > 40
 
@@ -78,20 +114,33 @@ def test_profiles_set_only_parameters(path):
 
 
 @pytest.mark.parametrize(
-    "wrong, message",
-    [({"alhpa": 2.0}, "unknown parameter alhpa; imagenet has profile"),
-     ({"machine": "googlenett"}, "unknown machine 'googlenett'; there is googlenet"),
-     ({"photos": ["astronuat"]}, "no photo 'astronuat'"),
-     ({"size": 20}, "vif needs images of at least 25x25 pixels"),
-     ({"target_rank": 102}, "rank 102 is out of range"),
-     ({"photos": ["cat", "coffee"]}, r"curves = \[1, 2\]: name two of the photos 0\.\.1")],
+    "name, wrong, message",
+    [("imagenet", {"alhpa": 2.0}, "unknown parameter alhpa; imagenet has profile"),
+     ("imagenet", {"machine": "googlenett"}, "unknown machine 'googlenett'; there is googlenet"),
+     ("imagenet", {"photos": ["astronuat"]}, "no photo 'astronuat'"),
+     ("imagenet", {"size": 20}, "vif needs images of at least 25x25 pixels"),
+     ("imagenet", {"target_rank": 102}, "rank 102 is out of range"),
+     ("imagenet", {"photos": ["cat", "coffee"]}, r"curves = \[1, 2\]: name two of the photos 0\.\.1"),
+     ("cifar10", {"data": "none.npz"}, 'no data file none.npz; "official" fetches CIFAR-10'),
+     ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 200 images"),
+     ("forensics", {"high_resolution": "imagnet"}, "imagnet has left no results in custom: run"),
+     ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR")],
 )
-def test_wrong_parameters_stop_before_the_descent(tmp_path, wrong, message):
+def test_wrong_parameters_stop_before_the_descent(tmp_path, name, wrong, message):
     with pytest.raises(papermill.PapermillExecutionError, match=message):
-        execute(tmp_path, "imagenet", **wrong)
+        execute(tmp_path, name, **wrong)
     executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)  # kept all the same
     done = [c.source for c in executed.cells if c.cell_type == "code" and c.get("execution_count")]
     assert not any("find_jnd(" in source for source in done)
+
+
+def test_labels_of_other_images_are_noticed(tmp_path):
+    """Files whose labels have been shuffled are refused before the descent."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(256, size=(40, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "shuffled.npz", images=images, labels=generator.integers(10, size=40))
+    with pytest.raises(papermill.PapermillExecutionError, match="agrees with only .* labels"):
+        execute(tmp_path, "cifar10", data=str(tmp_path / "shuffled.npz"), count=10)
 
 
 def test_the_pipeline_names_the_profiles_it_knows():

@@ -67,6 +67,19 @@ def measured_in_words(verdict: dict) -> str:
     return " and ".join("–" if v is None else f"{v:.4g}" for v in values)
 
 
+def test_table(test: SimpleNamespace) -> str:
+    """The paired test of a notebook's metrics.json, as a Markdown table."""
+    lines = ["| | images | with | without | difference | 95 % interval | p |", "|---|--:|--:|--:|--:|--:|--:|"]
+    for name, row in vars(test).items():
+        r = vars(row)
+        lines.append(
+            f"| {name} | {r['images']} | {r['with']:.4g} ± {r['with, sd']:.2g} "
+            f"| {r['without']:.4g} ± {r['without, sd']:.2g} | {r['difference']:.2g} "
+            f"| {r['low']:.2g} to {r['high']:.2g} | {r['p_holm']:.1g} |"
+        )
+    return "\n".join(lines)
+
+
 def load_page(path: Path) -> SimpleNamespace:
     """The values of a metrics.json with their provenance."""
     try:
@@ -95,7 +108,10 @@ def load_numbers(app, config) -> None:
     pages["measured"] = SimpleNamespace()
     for path in (data / "measured").glob("*.json"):
         page = load_page(path)
-        page.k_table = k_table(page)
+        if hasattr(page, "photos"):
+            page.k_table = k_table(page)
+        if hasattr(page, "many"):
+            page.test_table = test_table(page.many.test)
         setattr(pages["measured"], path.stem, page)
     results = Path(os.environ["JND_BOOK_RESULTS"])
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))

@@ -105,6 +105,9 @@ class Multiverse:
         pipelines: those to try.
         progress: wraps the range of pipelines, as tqdm does.
 
+    Raises:
+        ValueError: fewer than 2 images are left, so that chance cannot be told.
+
     Attributes:
         printed: column such as ``"PSNR, with"`` -> the paper's number, PSNR in dB of 8 bits.
         means: a row for each pipeline and choice of moments, the columns as in ``printed``; of VIF
@@ -122,6 +125,8 @@ class Multiverse:
         progress: Callable[[range], Iterable[int]] = iter,
     ):
         there = torch.stack([x.isfinite().flatten(1).all(1) for x in images.values()]).all(0)
+        if there.sum() < 2:
+            raise ValueError("at least 2 images with an x(K) in each arm are needed")
         images = {name: x[there] for name, x in images.items()}
         table = PAPER["tables"][paper]
         self.printed = {

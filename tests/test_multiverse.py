@@ -125,6 +125,12 @@ def test_images_that_are_missing_are_left_out(images):
     assert found.means.loc["end"].iloc[0]["PSNR, with"] == pytest.approx(expected)
 
 
+def test_a_single_image_is_too_few(images):
+    images["x_jnd.none"][1:] = torch.nan
+    with pytest.raises(ValueError, match="at least 2 images"):
+        Multiverse("table2", images, [PLAIN])
+
+
 def test_identical_arrays_explain_no_psnr(x0, images):
     images |= {name: x0 / 2 for name in images}
     found = Multiverse("table2", images, [Pipeline("itself", "0..1", "0..1", "whole numbers")])

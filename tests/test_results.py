@@ -131,3 +131,12 @@ def test_a_paired_table_takes_the_images_that_have_both():
     second = {name: torch.tensor([0.0, 1.0, 1.0, torch.nan]) for name in METRICS}
     table = paired_table(first, second)
     assert table["images"].tolist() == [2] * 4 and table["difference"].tolist() == [1.0] * 4
+
+
+def test_a_run_that_follows_another_is_about_its_subject(run, namespace):
+    run.finish({})
+    after = Run("imagenet", namespace)
+    assert after.follows("imagenet") == run.folder
+    assert after.provenance["machine"] == "toy" and after.provenance["data"] == "1 photo"
+    with pytest.raises(FileNotFoundError, match=r"none has left no results in bundled: run notebooks/none.ipynb"):
+        after.follows("none")

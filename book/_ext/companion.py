@@ -61,9 +61,9 @@ def claims_page(claims: list[dict], verdicts: list[dict]) -> SimpleNamespace:
 
 def measured_in_words(verdict: dict) -> str:
     """The numbers that decided, or how often the checks held where there are many."""
-    if verdict["checked"] > 2:
-        return f"holds {verdict['held']} times of {verdict['checked']}"
     values = verdict["measured"].values()
+    if verdict["checked"] > 2 or any(isinstance(value, list) for value in values):
+        return f"holds {verdict['held']} times of {verdict['checked']}"
     return " and ".join("–" if v is None else f"{v:.4g}" for v in values)
 
 

@@ -21,6 +21,7 @@ from torchvision.transforms.v2.functional import center_crop, crop, resize
 CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
 )
+"""CIFAR-10's categories, in the order of its labels."""
 DATA = Path(__file__).resolve().parents[1] / "data"
 REGISTRY = yaml.safe_load((DATA / "registry.yaml").read_text(encoding="utf-8"))
 
@@ -113,7 +114,7 @@ def load_cifar10(
         train: of an archive, its 50,000 training images instead of its 10,000 test images.
 
     Returns:
-        images (N, 3, 32, 32) uint8, labels (N,) int64 in the order of :data:`CIFAR10`, and the
+        images (N, 3, 32, 32) uint8, labels (N,) int64 in the order of :data:`~jnd.datasets.CIFAR10`, and the
         SHA-256 of the file by its name.
 
     Raises:

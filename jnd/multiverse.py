@@ -1,7 +1,7 @@
 """How Tables I and II may have been measured: pipelines from images to the four numbers.
 
-The paper does not say what it did between the images and the tables. A :class:`Pipeline` is one
-plausible way, :data:`PIPELINES` are all of them, and :class:`Multiverse` says how near each comes
+The paper does not say what it did between the images and the tables. A :class:`~jnd.multiverse.Pipeline` is one
+plausible way, :data:`~jnd.multiverse.PIPELINES` are all of them, and :class:`~jnd.multiverse.Multiverse` says how near each comes
 to what is printed.
 """
 
@@ -25,7 +25,6 @@ def _normalised(x: Tensor) -> Tensor:
     return (x - mean) / std
 
 
-# what lies beside the original: the changed images (B, 3, H, W), H = W, or a slip of them
 PAIRINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "itself": lambda x: x,
     "BGR": lambda x: x.flip(1),
@@ -36,7 +35,7 @@ PAIRINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "pixels read as planes": lambda x: x.permute(0, 2, 3, 1).reshape(x.shape),
     "another image": lambda x: x.roll(1, 0),
 }
-# what the arrays hold, of pixels 0..255
+"""What lies beside the original. Each takes the changed images, (B, 3, H, W) with H = W."""
 UNITS: dict[str, Callable[[Tensor], Tensor]] = {
     "0..255": lambda x: x,
     "0..1": lambda x: x / 255,
@@ -45,13 +44,14 @@ UNITS: dict[str, Callable[[Tensor], Tensor]] = {
     "−1..1, × 255": lambda x: 2 * x - 255,
     "normalised, × 255": lambda x: 255 * _normalised(x),
 }
-# how the numbers are kept
+"""What the arrays hold, made of pixels 0..255."""
 KEPT: dict[str, Callable[[Tensor], Tensor]] = {
     "floats": lambda x: x,
     "whole numbers": torch.trunc,
     "8 bits, clipped": lambda x: x.round().clamp(0, 255),
     "8 bits, wrapped": lambda x: x.trunc().remainder(256),  # as a cast to uint8 does
 }
+"""How the numbers are kept."""
 MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "PSNR": psnr,
     "UQI": uqi,
@@ -66,9 +66,9 @@ class Pipeline:
     """One way from an original and a changed image to the arrays that are compared.
 
     Attributes:
-        pairing: key of :data:`PAIRINGS`.
-        original, changed: keys of :data:`UNITS`.
-        kept: key of :data:`KEPT`.
+        pairing: key of :data:`~jnd.multiverse.PAIRINGS`.
+        original, changed: keys of :data:`~jnd.multiverse.UNITS`.
+        kept: key of :data:`~jnd.multiverse.KEPT`.
     """
 
     pairing: str
@@ -90,6 +90,7 @@ PIPELINES = [
         PAIRINGS, [(u, u) for u in UNITS] + [("0..255", u) for u in UNITS if u != "0..255"], KEPT
     )
 ]
+"""All combinations that are tried."""
 # of which iteration the columns "with" and "without" may be
 MOMENTS = {"x(K)": ("jnd", "jnd"), "end": ("end", "end"), "x(K), end": ("jnd", "end")}
 COLUMNS = {"with": "full", "without": "none"}  # of the paper's tables -> our arm

@@ -64,7 +64,7 @@ def measured_in_words(verdict: dict) -> str:
     values = verdict["measured"].values()
     if verdict["checked"] > 2 or any(isinstance(value, list) for value in values):
         return f"holds {verdict['held']} times of {verdict['checked']}"
-    return " and ".join("–" if v is None else f"{v:.4g}" for v in values)
+    return " and ".join("–" if v is None else f"{v:.5g}" for v in values)
 
 
 def test_table(test: SimpleNamespace) -> str:

@@ -119,14 +119,6 @@ def test_augmentation_is_seeded_and_erases_one_square(photos):
     assert ((once(0) == cifar10.GREY).all(1).sum((1, 2)) == cifar10.CUTOUT**2).all()
 
 
-def test_enlarging_without_a_cut_is_the_machines_own(photos):
-    x = photos[0].float()
-    expected = torch.nn.functional.interpolate(x, (48, 48), mode="bilinear")
-    assert torch.allclose(cifar10.enlarged(x, 48), expected, atol=1e-3)
-    cut = cifar10.enlarged(x, 48, 0.5, 0.2, torch.Generator().manual_seed(0))
-    assert cut.shape == expected.shape and not torch.allclose(cut, expected, atol=1)
-
-
 @pytest.mark.parametrize("architecture", cifar10.SETTINGS)
 def test_a_trunk_lacks_only_the_last_layer(architecture, monkeypatch, tmp_path):
     options = dict(aux_logits=True, init_weights=False)
@@ -139,10 +131,7 @@ def test_a_trunk_lacks_only_the_last_layer(architecture, monkeypatch, tmp_path):
 
 
 def test_the_recipe_makes_a_machine(archive, monkeypatch, tmp_path, capsys):
-    settings = cifar10.SETTINGS["googlenet"] | {"rounds": [
-        cifar10.Round(max_lr=0.1, stages={32: 1, 48: 1}),
-        cifar10.Round(max_lr=0.05, stages={48: 1}, smallest=0.5, jitter=0.1, fixed=("conv1",)),
-    ]}
+    settings = cifar10.SETTINGS["googlenet"] | {"stages": [(32, 1), (48, 1)]}
     monkeypatch.setitem(cifar10.SETTINGS, "googlenet", settings)
     torch.manual_seed(0)
     network = torchvision.models.googlenet(aux_logits=False, init_weights=False)

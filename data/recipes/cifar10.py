@@ -11,7 +11,6 @@ Resumable: run the same command again after an interruption.
 
 import argparse
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 import torchvision
 from PIL import Image
 from safetensors.torch import load_file
-from torch.nn.functional import affine_grid, grid_sample, pad
+from torch.nn.functional import interpolate, pad
 
 from jnd import load_machine
 from jnd.datasets import CIFAR10, load_cifar10
@@ -29,28 +28,11 @@ BATCH = 128
 SHIFT = 4  # pixels of 32
 CUTOUT = 8  # side of the square erased, pixels of 32
 GREY = 114  # what the square is filled with
-
-
-@dataclass(frozen=True)
-class Round:
-    max_lr: float
-    stages: dict[int, int]  # side the photos are enlarged to in pixels -> epochs
-    smallest: float = 1.0  # share of the side that is cut out at least, before it is enlarged
-    jitter: float = 0.0  # of contrast, and of brightness in standard deviations
-    fixed: tuple[str, ...] = ()  # modules that are not trained
-
-
 SETTINGS = {
-    "googlenet": dict(
-        rounds=[
-            Round(max_lr=0.1, stages={64: 9, 96: 5}),
-            # without the stem's gradients an epoch takes two thirds of the time
-            Round(max_lr=0.05, stages={128: 4}, smallest=0.6, jitter=0.2, fixed=("conv1", "conv2", "conv3")),
-        ],
-        mean=IMAGENET_MEAN, std=IMAGENET_STD,
-    ),
+    # stages: side the photos are enlarged to in pixels, epochs
+    "googlenet": dict(stages=[(64, 9), (96, 5)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD),
     # torchvision's official Inception v3 takes pixels scaled to -1..1
-    "inception_v3": dict(rounds=[Round(max_lr=0.02, stages={299: 8})], mean=(127.5,) * 3, std=(127.5,) * 3),
+    "inception_v3": dict(stages=[(299, 8)], max_lr=0.02, mean=(127.5,) * 3, std=(127.5,) * 3),
 }
 
 
@@ -81,17 +63,6 @@ def augmented(photos, generator):
     return out
 
 
-def enlarged(x, side, smallest=1.0, jitter=0.0, generator=None):
-    """A random square of each photo, of at least ``smallest`` of its side: (B, 3, side, side)."""
-    cut = smallest + (1 - smallest) * torch.rand(len(x), generator=generator)
-    at = (1 - cut)[:, None] * (2 * torch.rand(len(x), 2, generator=generator) - 1)
-    theta = torch.cat((cut[:, None, None] * torch.eye(2), at[:, :, None]), 2).to(x.device)
-    grid = affine_grid(theta, (len(x), 3, side, side), align_corners=False)
-    x = grid_sample(x, grid, padding_mode="border", align_corners=False)
-    change = jitter * (2 * torch.rand(2, len(x), 1, 1, 1, generator=generator) - 1).to(x.device)
-    return (x * (1 + change[0]) + change[1]).contiguous(memory_format=torch.channels_last)
-
-
 def trunk(architecture, start):
     """State dict to start from, without the layers that answer."""
     if start:
@@ -110,7 +81,7 @@ def main():
     parser.add_argument("--start", help="safetensors file whose trunk to start from; without: torchvision's")
     parser.add_argument("--also", nargs="*", default=[], help=".npz files to report the accuracy on")
     parser.add_argument("--out", help="default: data/weights/<architecture>_cifar10.safetensors")
-    parser.add_argument("--checkpoint", default="results/cifar10.pt", help="its name gets the round's number")
+    parser.add_argument("--checkpoint", default="results/cifar10.pt")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -120,6 +91,7 @@ def main():
         path.parent.mkdir(parents=True, exist_ok=True)
 
     settings = SETTINGS[args.architecture]
+    sides = [side for side, epochs in settings["stages"] for _ in range(epochs)]
     photos, labels = read(args.data, train=True)
     test, test_labels = read(args.data, train=False)
     model = torchvision.models.get_model(
@@ -127,30 +99,24 @@ def main():
     )
     model.load_state_dict(trunk(args.architecture, args.start), strict=False)
 
-    def prepared(pixels):
-        return normalised(pixels.to(args.device), settings["mean"], settings["std"])
+    def enlarged(pixels, side):
+        x = normalised(pixels.to(args.device), settings["mean"], settings["std"])
+        x = interpolate(x, size=(side, side), mode="bilinear")
+        return x.contiguous(memory_format=torch.channels_last)
 
-    for number, course in enumerate(settings["rounds"]):
-        sides = [side for side, epochs in course.stages.items() for _ in range(epochs)]
-        for name, module in model.named_children():
-            module.requires_grad_(name not in course.fixed)
+    def batches(epoch):
+        generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
+        order = torch.randperm(len(photos), generator=generator)
+        for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
+            yield enlarged(augmented(photos[chosen], generator), sides[epoch]), labels[chosen]
 
-        def batches(epoch):
-            seed = 1000 * args.seed + 100 * number + epoch
-            draws, cuts = (torch.Generator().manual_seed(s) for s in (seed, seed + 50))
-            order = torch.randperm(len(photos), generator=draws)
-            for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
-                x = prepared(augmented(photos[chosen], draws))
-                yield enlarged(x, sides[epoch], course.smallest, course.jitter, cuts), labels[chosen]
+    def watched(net):
+        tenth = zip(test[::10].split(250), test_labels[::10].split(250))
+        return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth), args.device)
 
-        def watched(net):
-            tenth = zip(test[::10].split(250), test_labels[::10].split(250))
-            return accuracy(net, ((enlarged(prepared(x), sides[-1]), y) for x, y in tenth), args.device)
-
-        model = fit(model, batches, len(sides), checkpoint=f"{args.checkpoint}.{number}",
-                    max_lr=course.max_lr, evaluate=watched, steps_per_epoch=len(photos) // BATCH,
-                    seed=args.seed, device=args.device)
-    save_weights(model, out, architecture=args.architecture, categories=CIFAR10,
+    best = fit(model, batches, len(sides), checkpoint=args.checkpoint, max_lr=settings["max_lr"],
+               evaluate=watched, steps_per_epoch=len(photos) // BATCH, seed=args.seed, device=args.device)
+    save_weights(best, out, architecture=args.architecture, categories=CIFAR10,
                  mean=settings["mean"], std=settings["std"], input_size=(sides[-1], sides[-1]))
 
     machine = load_machine(args.architecture, out, args.device)  # as the notebooks use it

@@ -313,7 +313,8 @@ def test_a_notebook_that_has_not_been_run_is_named(root):
 def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedProcess:
     """A book of one page, with nothing but what puts the numbers in."""
     for name, content in {
-        "data/paper.yaml": "{}",
+        "data/paper.yaml": "claims: []",
+        "results/claims.json": "[]",
         "results/imagenet/metrics.json": json.dumps(metrics),
         "book/index.md": "# Page\n\n" + text,
         "book/conf.py": "extensions = ['myst_parser', 'companion']\n"

@@ -102,6 +102,27 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
     return torch.stack(photos).float(), hashes
 
 
+def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
+    """A whole picture of any shape, by its name in the registry or by the path of its file.
+
+    Resized as :func:`~jnd.datasets.load_photos` does it, the shape kept.
+
+    Returns:
+        the picture, (1, 3, H, W) float32 in 0..255, and the SHA-256 of its file by name.
+
+    Raises:
+        ValueError: unknown name, ``long_side`` below 1, or a picture that is not 8-bit RGB.
+        OSError: it could not be fetched or read.
+    """
+    if long_side < 1:
+        raise ValueError(f"size = {long_side}, but a picture has at least 1 pixel")
+    file, _ = _source(name)
+    path = fetch(file) if isinstance(file, str) else file
+    pixels = read_rgb(path)
+    sides = [max(1, round(side * long_side / max(pixels.shape[1:]))) for side in pixels.shape[1:]]
+    return resize(pixels, sides, antialias=True)[None].float(), {name: sha256(path)}
+
+
 def load_cifar10(
     source: str | Path, train: bool = False
 ) -> tuple[Tensor, Tensor, dict[str, str]]:

@@ -17,8 +17,8 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_convert, clip_boxes_to_image
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from jnd.datasets import DATA, sha256
-from jnd.machines import _fetch_official, _header_list, _load_state, _read_safetensors
+from jnd.datasets import DATA
+from jnd.weights import read_weights
 
 BUNDLED = {"retinanet_googlenet_fpn": DATA / "weights" / "retinanet_voc2007.safetensors"}
 FPN_CHANNELS, HEAD_CONVOLUTIONS = 128, 2
@@ -154,29 +154,25 @@ def load_detector(
             f'there are no {weights} weights for {name}; use weights="{other}" or the path of a '
             "safetensors file"
         )
-    if weights == "official":
-        path, state, header = _fetch_official(name)
-    else:
-        path = BUNDLED[name] if weights == "bundled" else Path(weights)
-        state, header = _read_safetensors(path)
-    if header.get("architecture", name) != name:
-        raise ValueError(f"{path} holds a {header['architecture']}, not a {name}")
-    if not torchvisions and "categories" not in header:
-        raise ValueError(f"{path} names no categories in its header; data/recipes/voc2007.py does")
+    read = read_weights(BUNDLED[name] if weights == "bundled" else weights, name)
+    if not torchvisions and "categories" not in read.header:
+        raise ValueError(
+            f"{read.path} names no categories in its header; data/recipes/voc2007.py does"
+        )
 
     if torchvisions:
         coco = torchvision.models.get_model_weights(name).DEFAULT.meta["categories"]
-        categories = _header_list(header, "categories", coco)
+        categories = read.listed("categories", coco)
         network = retinanet_resnet50_fpn(len(categories))
     else:
-        categories = _header_list(header, "categories", [])
-        network = retinanet_googlenet_fpn(len(categories), int(header["size"]))
-    _load_state(network, state, name, path)
+        categories = read.listed("categories", [])
+        network = retinanet_googlenet_fpn(len(categories), int(read.header["size"]))
+    read.fill(network, name)
     network.eval()
     network.backbone = fuse(network.backbone)  # batch norm into the convolutions
-    mean = _header_list(header, "mean", [255 * m for m in network.transform.image_mean])
-    std = _header_list(header, "std", [255 * s for s in network.transform.image_std])
-    detector = Detector(network, name, categories, mean, std, sha256(path))
+    mean = read.listed("mean", [255 * m for m in network.transform.image_mean])
+    std = read.listed("std", [255 * s for s in network.transform.image_std])
+    detector = Detector(network, name, categories, mean, std, read.sha256)
     return detector.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 

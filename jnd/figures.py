@@ -56,6 +56,42 @@ def gallery(rows: Mapping[str, Tensor], answers: Mapping[str, Sequence[str]]) ->
 
 
 @_styled
+def detections(
+    columns: Mapping[str, Tensor],
+    found: Mapping[str, Sequence[Sequence[tuple[str, Tensor]]]],
+    rows: Sequence[str],
+    planted: Tensor,
+) -> Figure:
+    """Fig. 3: pictures under their column's title, with the boxes that the detector sees.
+
+    Args:
+        columns: title -> a picture for each row, (R, 3, H, W) in 0..255.
+        found: title -> for each row the caption and the box, (4,), of each detection.
+        rows: R titles.
+        planted: (4,), x1, y1, x2, y2 in pixels, drawn dashed.
+    """
+    height, width = next(iter(columns.values())).shape[2:]
+    figure, axes = plt.subplots(
+        len(rows), len(columns), squeeze=False,
+        figsize=(3.1 * len(columns), 3.1 * height / width * len(rows) + 0.3),
+    )
+    for (title, pictures), axes_column in zip(columns.items(), axes.T):
+        for axis, picture, boxes in zip(axes_column, pictures, found[title]):
+            _picture(axis, picture)
+            _box(axis, planted, "white", linestyle="--", linewidth=0.8)
+            for caption, box in boxes:
+                _box(axis, box, ORANGE)
+                axis.text(
+                    *box[:2].tolist(), caption, color="white", size=8, va="bottom",
+                    bbox=dict(facecolor=ORANGE, edgecolor="none", pad=1.5),
+                )
+        axes_column[0].set_title(title)
+    for axis, title in zip(axes[:, 0], rows):
+        axis.set_ylabel(title)
+    return figure
+
+
+@_styled
 def confidence_curves(
     trajectories: Mapping[str, Trajectory], image: int, names: tuple[str, str]
 ) -> Figure:
@@ -178,6 +214,12 @@ def _picture(axis, image: Tensor) -> None:
         axis.imshow(shown, interpolation="nearest" if small else None)
     else:
         _say_not_noticed(axis)
+
+
+def _box(axis, box: Tensor, colour: str, **style) -> None:
+    x1, y1, x2, y2 = box.tolist()
+    sides = x2 - x1, y2 - y1
+    axis.add_patch(plt.Rectangle((x1, y1), *sides, edgecolor=colour, facecolor="none", **style))
 
 
 def _say_not_noticed(axis) -> None:

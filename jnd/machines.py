@@ -1,26 +1,27 @@
 """The machines M: frozen networks that take pixels 0..255 and answer with logits."""
 
 import difflib
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 import torchvision
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.fx.experimental.optimization import fuse
 
-from jnd.datasets import DATA, sha256
+from jnd.datasets import DATA
+from jnd.weights import read_weights
 
-# name -> file in data/weights/; a machine is called by its architecture or by its file
+# a bundled machine, a GoogLeNet each, is called by its file; the first by its architecture too
 BUNDLED = {
-    "googlenet": "googlenet_caltech101",
-    "googlenet_caltech101": "googlenet_caltech101",
-    "googlenet_cifar10": "googlenet_cifar10",
+    name: DATA / "weights" / f"{file}.safetensors"
+    for name, file in {
+        "googlenet": "googlenet_caltech101",
+        "googlenet_caltech101": "googlenet_caltech101",
+        "googlenet_cifar10": "googlenet_cifar10",
+    }.items()
 }
 
 
@@ -100,28 +101,21 @@ def load_machine(
         )
     if weights != "bundled" and name not in known:
         raise ValueError(f'{name} is bundled: use weights="bundled", or the architecture\'s name')
-    if weights == "official":
-        path, state, header = _fetch_official(name)
-    else:
-        path = DATA / "weights" / f"{BUNDLED[name]}.safetensors" if weights == "bundled" else Path(weights)
-        state, header = _read_safetensors(path)
-
-    architecture = name if name in known else header["architecture"]
-    if header.get("architecture", architecture) != architecture:
-        raise ValueError(f"{path} holds a {header['architecture']}, not a {name}")
+    architecture = name if name in known else "googlenet"
+    read = read_weights(BUNDLED[name] if weights == "bundled" else weights, architecture)
     official = torchvision.models.get_model_weights(architecture).DEFAULT
     preset = official.transforms()
-    categories = _header_list(header, "categories", official.meta["categories"])
-    mean = _header_list(header, "mean", [255 * m for m in preset.mean])
-    std = _header_list(header, "std", [255 * s for s in preset.std])
-    input_size = _header_list(header, "input_size", [])
+    categories = read.listed("categories", official.meta["categories"])
+    mean = read.listed("mean", [255 * m for m in preset.mean])
+    std = read.listed("std", [255 * s for s in preset.std])
+    input_size = read.listed("input_size", [])
     min_size = (1, 1) if input_size else official.meta["min_size"]
     network = _network(
-        architecture, state, len(categories), torchvisions_own="categories" not in header
+        architecture, read.state, len(categories), torchvisions_own="categories" not in read.header
     )
-    _load_state(network, state, name, path)
+    read.fill(network, name)
     network = fuse(network.eval())  # batch norm into the convolutions: the same map, faster
-    machine = Machine(network, name, categories, mean, std, min_size, input_size, sha256(path))
+    machine = Machine(network, name, categories, mean, std, min_size, input_size, read.sha256)
     return machine.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
@@ -177,39 +171,6 @@ def frozen(module: nn.Module) -> Iterator[None]:
                 b.copy_(saved)
 
 
-def _fetch_official(name: str) -> tuple[Path, dict[str, Tensor], dict[str, str]]:
-    official = torchvision.models.get_model_weights(name).DEFAULT
-    path = Path(torch.hub.get_dir(), "checkpoints", Path(official.url).name)
-    try:
-        state = official.get_state_dict(
-            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
-        )
-    except OSError as error:
-        raise OSError(
-            f"could not fetch {official.url} ({error}); put a copy at {path}, or use weights of "
-            "your own or bundled ones"
-        ) from error
-    return path, state, {}
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = {key: file.get_tensor(key) for key in file.keys()}
-            return state, file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is no sound safetensors file ({error}): fetch it again if it is cut short; "
-            "a pickle (.pt, .pth) is never loaded, save its state dict with safetensors first"
-        ) from error
-
-
-def _header_list(header: dict[str, str], key: str, default: list) -> list:
-    return json.loads(header[key]) if key in header else list(default)
-
-
 def _network(
     name: str, state: dict[str, Tensor], classes: int, torchvisions_own: bool
 ) -> nn.Module:
@@ -219,16 +180,3 @@ def _network(
         options |= {"transform_input": torchvisions_own, "init_weights": False}
         options["aux_logits"] = any(key.startswith(("aux", "Aux")) for key in state)
     return torchvision.models.get_model(name, weights=None, **options)
-
-
-def _load_state(network: nn.Module, state: dict[str, Tensor], name: str, path: Path) -> None:
-    try:
-        missing, unknown = network.load_state_dict(state, strict=False)  # knows older layouts
-        wrong = [*missing, *unknown]
-    except RuntimeError as error:  # its last line tells of a tensor of another shape
-        wrong = [str(error).splitlines()[-1].strip()]
-    if wrong:
-        raise ValueError(
-            f"{path} does not fit {name}: tensors are missing, unknown or of another shape, "
-            f"the first is {wrong[0]}"
-        )

@@ -163,11 +163,13 @@ def scores_of(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, dict[str, T
     }
 
 
-def quality_table(paper: str, measured: Mapping[str, Any], images: slice = slice(None)) -> pd.DataFrame:
+def quality_table(
+    paper: str | None, measured: Mapping[str, Any], images: slice = slice(None)
+) -> pd.DataFrame:
     """The paper's Table I or II beside ours, which are means over the images that have a value.
 
     Args:
-        paper: ``"table1"`` or ``"table2"`` of data/paper.yaml.
+        paper: ``"table1"`` or ``"table2"`` of data/paper.yaml; None: ours alone, in dB only.
         measured: what :func:`scores_of` gives.
         images: over which of them to average.
     """
@@ -176,6 +178,8 @@ def quality_table(paper: str, measured: Mapping[str, Any], images: slice = slice
         for moment, by_arm in measured.items()
         for arm, values in by_arm.items()
     })
+    if paper is None:
+        return table
     table.loc["PSNR + 331.17 dB"] = table.loc["PSNR"] + INT64_DB
     printed = PAPER["tables"][paper]
     for column, arm in enumerate(("with", "without")):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from jnd import datasets
-from jnd.datasets import load_cifar10, load_photos, packaged_squares, read_rgb
+from jnd.datasets import load_cifar10, load_photos, load_picture, packaged_squares, read_rgb
 
 
 def saved(path, array):
@@ -38,6 +38,17 @@ def test_resizing_is_antialiased_and_gives_whole_grey_levels():
     array = skimage.data.chelsea()[top : top + side, left : left + side]
     image = Image.fromarray(array).resize((75, 75), Image.BILINEAR)
     assert np.abs(photos[0].permute(1, 2, 0).numpy() - np.asarray(image)).max() <= 1
+
+
+def test_a_picture_keeps_its_shape(tmp_path):
+    array = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
+    name = saved(tmp_path / "mine.png", array)
+    as_it_is, hashes = load_picture(name, 10)
+    assert np.array_equal(as_it_is[0].permute(1, 2, 0).numpy(), array)
+    assert hashes == {name: hashlib.sha256((tmp_path / "mine.png").read_bytes()).hexdigest()}
+    assert load_picture(name, 5)[0].shape == (1, 3, 3, 5)
+    with pytest.raises(ValueError, match="size = 0, but a picture has at least 1 pixel"):
+        load_picture(name, 0)
 
 
 def test_every_registered_crop_lies_inside_its_photo():

@@ -36,6 +36,21 @@ def test_gallery_shows_the_pixels_and_the_answers():
     assert np.unique(figure.axes[1].images[0].get_array()) == [255]
 
 
+def test_detections_are_boxed_and_named():
+    pictures = torch.full((2, 3, 8, 12), 40.4)
+    box, planted = torch.tensor([1.0, 2.0, 5.0, 6.0]), torch.tensor([2.0, 2.0, 4.0, 5.0])
+    figure = figures.detections(
+        {"original": pictures, "end": pictures},
+        {"original": [[], []], "end": [[], [("car, 0.91", box)]]},
+        ["box and class", "class only"], planted,
+    )
+    boxes = [[patch.get_bbox().extents.tolist() for patch in axis.patches] for axis in figure.axes]
+    assert boxes == [[planted.tolist()]] * 3 + [[planted.tolist(), box.tolist()]]
+    assert [text.get_text() for axis in figure.axes for text in axis.texts] == ["car, 0.91"]
+    assert [axis.get_title() for axis in figure.axes] == ["original", "end", "", ""]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["box and class", "", "class only", ""]
+
+
 def test_gallery_says_where_there_is_no_image():
     figure = figures.gallery({"x(K)": torch.full((1, 3, 4, 4), torch.nan)}, {"x(K)": [""]})
     assert not figure.axes[0].images and figure.axes[0].texts[0].get_text() == "not noticed"

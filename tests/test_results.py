@@ -96,6 +96,12 @@ def test_quality_table_sets_the_paper_beside_the_means():
     assert table.loc["PSNR"].tolist() == pytest.approx([38.833, 18.833, 1.5], abs=1e-3)
 
 
+def test_quality_table_without_the_paper():
+    values = {name: torch.tensor([2.0]) for name in ("PSNR", "UQI", "SCC", "VIF")}
+    table = quality_table(None, {"end": {"full": values}})
+    assert list(table.columns) == ["end, full"] and list(table.index) == ["PSNR", "UQI", "SCC", "VIF"]
+
+
 def test_the_papers_tables_have_all_four_metrics():
     for table in PAPER["tables"].values():
         assert table["with"].keys() == table["without"].keys() == {"PSNR", "UQI", "SCC", "VIF"}

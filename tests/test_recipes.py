@@ -76,7 +76,7 @@ def test_saved_weights_name_what_the_loader_needs(tmp_path):
 def test_the_road_is_what_its_script_renders():
     road = read_rgb(fetch("road.png"))
     assert road.shape == (3, HEIGHT, WIDTH)
-    rendered = torch.from_numpy(render(seed=0).clip(0, 255)).permute(2, 0, 1)
+    rendered = torch.from_numpy(render(seed=7).clip(0, 255)).permute(2, 0, 1)
     assert (road - rendered).abs().max() < 1  # whole grey levels, and platforms round differently
 
 

@@ -146,7 +146,7 @@ def render(seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", default="data/photos/road.png")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     Image.fromarray(render(args.seed).round().clip(0, 255).astype(np.uint8)).save(args.out, optimize=True)
 

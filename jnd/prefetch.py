@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from jnd.datasets import CIFAR10_ARCHIVE, photo_source
@@ -28,8 +27,7 @@ def needed(profile: str) -> dict[str, Mapping[str, Any]]:
         weights = given.get("weights", "bundled")
         # a file that is not there yet is trained first, from the official weights
         if weights == "official" or weights != "bundled" and not (ROOT / weights).is_file():
-            name, entry = official_file(given["machine"])
-            files[name] = entry
+            files |= [official_file(given["machine"])]
     return {name: entry for name, entry in files.items() if "url" in entry}
 
 

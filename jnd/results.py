@@ -6,7 +6,7 @@ import math
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timezone
 from importlib.metadata import version
 from io import BytesIO
@@ -256,7 +256,7 @@ def profile_parameters(notebook: str, profile: str) -> dict[str, Any]:
     """The parameters of a notebook in a profile: its defaults and what the profile changes.
 
     Raises:
-        ValueError: no such profile.
+        ValueError: no such profile, or it sets a name that is no parameter.
     """
     declared = _declared_parameters(ROOT / "notebooks" / f"{notebook}.ipynb")
     folder = ROOT / "notebooks" / "params"
@@ -264,13 +264,13 @@ def profile_parameters(notebook: str, profile: str) -> dict[str, Any]:
     if profile not in profiles:
         raise ValueError(f"unknown profile {profile!r}: use one of {', '.join(profiles)}")
     settings = yaml.safe_load((folder / profile / f"{notebook}.yaml").read_text("utf-8"))
+    _refuse_unknown(settings.keys(), declared, notebook)
     return {name: value for name, (_, value) in declared.items()} | settings
 
 
 def _checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
     declared = _declared_parameters(ROOT / "notebooks" / f"{notebook}.ipynb")
-    if unknown := sorted(_injected_names() - declared.keys()):
-        raise ValueError(f"unknown parameter {unknown[0]}; {notebook} has {', '.join(declared)}")
+    _refuse_unknown(_injected_names(), declared, notebook)
     parameters = {name: namespace[name] for name in declared}
     for name, (kind, _) in declared.items():
         given = type(parameters[name]).__name__
@@ -282,6 +282,11 @@ def _checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str
         if parameters != of_profile:
             parameters["profile"] = "custom"
     return parameters
+
+
+def _refuse_unknown(names: Set[str], declared: Mapping[str, Any], notebook: str) -> None:
+    if unknown := sorted(names - declared.keys()):
+        raise ValueError(f"unknown parameter {unknown[0]}; {notebook} has {', '.join(declared)}")
 
 
 def _declared_parameters(path: Path) -> dict[str, tuple[str, Any]]:

@@ -35,6 +35,12 @@ def test_an_unknown_profile():
         prefetch.needed("papr")
 
 
+def test_a_profile_that_sets_what_is_no_parameter(monkeypatch):
+    monkeypatch.setattr("yaml.safe_load", lambda text: {"photso": ["cat"]})
+    with pytest.raises(ValueError, match="unknown parameter photso; cifar10 has profile, output, machine"):
+        prefetch.needed("paper")
+
+
 def test_what_each_parameter_needs(monkeypatch, tmp_path):
     assert parameters(monkeypatch, photo="straight_road", weights="bundled") == {"straight_lines1.jpg"}
     assert parameters(monkeypatch, photos=["road", "cat"], data="packaged") == set()

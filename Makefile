@@ -1,5 +1,6 @@
 # make reproduce   set up, run the notebooks of PROFILE, judge the claims, build the book,
 #                  print Tables I and II
+# make data        set up, fetch ahead what PROFILE takes from outside; says first what and how large
 # make test        set up, run the tests
 # make setup       the installation alone
 
@@ -7,11 +8,14 @@ PYTHON ?= python3
 PROFILE ?= bundled
 BIN = .venv/bin
 
-.PHONY: reproduce test setup lock repository
+.PHONY: reproduce data test setup lock repository
 
 reproduce: setup
 	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --config profile=$(PROFILE)
 	@$(BIN)/python -m jnd.results $(PROFILE)
+
+data: setup
+	$(BIN)/python -m jnd.prefetch $(PROFILE)
 
 test: setup
 	$(BIN)/python -m pytest

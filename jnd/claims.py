@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from jnd.checkpoint import write_atomically
-from jnd.datasets import DATA
+from jnd.registry import DATA
 from jnd.results import PAPER, ROOT
 
 ANNOUNCED = DATA / "verdicts.yaml"

@@ -1,69 +1,26 @@
 """Photos and data sets from the registry (data/registry.yaml) or from files, as pixels 0..255."""
 
 import difflib
-import hashlib
-import importlib.util
-import os
-import sys
 import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pooch
 import torch
-import yaml
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, crop, resize
+
+from jnd.registry import REGISTRY, fetch, sha256
 
 CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
 )
 """CIFAR-10's categories, in the order of its labels."""
-DATA = Path(__file__).resolve().parents[1] / "data"
-REGISTRY = yaml.safe_load((DATA / "registry.yaml").read_text(encoding="utf-8"))
-
+CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
 PACKAGED = [n for n, p in REGISTRY["photos"].items() if "package" in REGISTRY["files"][p["file"]]]
 """Names of the photos that packages ship."""
-
-
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fetch(name: str) -> Path:
-    """Path of a registered file, checked by its hash.
-
-    Looked for, in this order, in the package that ships it or in this repository, the cache, the
-    folder named by the environment variable ``JND_MIRROR``, and at its url.
-
-    Raises:
-        ValueError: a file found locally is not the registered one.
-        OSError: it could not be fetched.
-    """
-    entry = REGISTRY["files"][name]
-    if "path" in entry:
-        package = entry.get("package")
-        folder = Path(importlib.util.find_spec(package).origin).parent if package else DATA
-        return _verified(folder / entry["path"], entry)
-    cache = Path(os.environ.get("JND_CACHE") or pooch.os_cache("jnd"))
-    if (cache / name).exists():
-        return _verified(cache / name, entry)
-    mirror = os.environ.get("JND_MIRROR")
-    if mirror and (Path(mirror) / name).exists():
-        return _verified(Path(mirror) / name, entry)
-    known_hash, in_terminal = f"sha256:{entry['sha256']}", sys.stderr.isatty()
-    try:
-        return Path(pooch.retrieve(entry["url"], known_hash, name, cache, progressbar=in_terminal))
-    except OSError as error:
-        raise OSError(
-            f"could not fetch {name} from {entry['url']} ({error}); put a copy into a folder and "
-            "name that folder in JND_MIRROR, or use the bundled profile, which needs no download"
-        ) from error
 
 
 def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]]:
@@ -87,7 +44,8 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
         raise ValueError(f"size = {size}, but a photo has at least 1 pixel")
     if not names:
         raise ValueError("no photo is named")
-    sources = [_source(name) for name in names]  # every name is checked before anything is fetched
+    # every name is checked before anything is fetched
+    sources = [photo_source(name) for name in names]
     photos, hashes = [], {}
     for name, (file, box) in zip(names, sources):
         path = fetch(file) if isinstance(file, str) else file
@@ -116,7 +74,7 @@ def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
     """
     if long_side < 1:
         raise ValueError(f"size = {long_side}, but a picture has at least 1 pixel")
-    file, _ = _source(name)
+    file, _ = photo_source(name)
     path = fetch(file) if isinstance(file, str) else file
     pixels = read_rgb(path)
     sides = [max(1, round(side * long_side / max(pixels.shape[1:]))) for side in pixels.shape[1:]]
@@ -142,7 +100,7 @@ def load_cifar10(
         ValueError: the file is damaged or does not hold what is said above.
         OSError: it is missing or could not be fetched.
     """
-    path = fetch("cifar-10-binary.tar.gz") if source == "official" else Path(source)
+    path = fetch(CIFAR10_ARCHIVE) if source == "official" else Path(source)
     if not path.is_file():
         raise FileNotFoundError(f'no data file {path}; "official" fetches CIFAR-10')
     try:
@@ -198,6 +156,20 @@ def packaged_squares(count: int, size: int, seed: int = 0) -> tuple[Tensor, dict
     return torch.stack(squares).float(), {name: sha256(fetch(name)) for name in files}
 
 
+def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
+    """The registered file of a photo and its crop, if it has one; or else the path of a file.
+
+    Raises:
+        ValueError: neither registered nor a file.
+    """
+    if entry := REGISTRY["photos"].get(name):
+        return entry["file"], entry.get("crop")
+    if Path(name).is_file():
+        return Path(name), None
+    hint = difflib.get_close_matches(name, REGISTRY["photos"]) or REGISTRY["photos"]
+    raise ValueError(f"no photo {name!r}: neither a file nor registered, as are {', '.join(hint)}")
+
+
 def read_rgb(path: str | Path) -> Tensor:
     """An 8-bit RGB picture as (3, H, W) uint8.
 
@@ -221,21 +193,3 @@ def _read_cifar10_archive(path: Path, train: bool) -> tuple[np.ndarray, np.ndarr
         files = [archive.extractfile(f"cifar-10-batches-bin/{batch}").read() for batch in batches]
     records = np.frombuffer(b"".join(files), np.uint8).reshape(-1, 1 + 3 * 32 * 32)
     return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
-
-
-def _source(name: str) -> tuple[str | Path, list[int] | None]:
-    if entry := REGISTRY["photos"].get(name):
-        return entry["file"], entry.get("crop")
-    if Path(name).is_file():
-        return Path(name), None
-    hint = difflib.get_close_matches(name, REGISTRY["photos"]) or REGISTRY["photos"]
-    raise ValueError(f"no photo {name!r}: neither a file nor registered, as are {', '.join(hint)}")
-
-
-def _verified(path: Path, entry: dict) -> Path:
-    if (found := sha256(path)) != entry["sha256"]:
-        raise ValueError(
-            f"{path} is not the registered file: its SHA-256 is {found}, registered is "
-            f"{entry['sha256']}; delete it and fetch it again"
-        )
-    return path

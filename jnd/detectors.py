@@ -17,7 +17,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_convert, clip_boxes_to_image
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from jnd.datasets import DATA
+from jnd.registry import DATA
 from jnd.weights import read_weights
 
 BUNDLED = {"retinanet_googlenet_fpn": DATA / "weights" / "retinanet_voc2007.safetensors"}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.fx.experimental.optimization import fuse
 
-from jnd.datasets import DATA
+from jnd.registry import DATA
 from jnd.weights import read_weights
 
 # a bundled machine, a GoogLeNet each, is called by its file; the first by its architecture too

@@ -6,7 +6,7 @@ import math
 import platform
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timezone
 from importlib.metadata import version
 from io import BytesIO
@@ -24,10 +24,10 @@ from torch import Tensor
 
 from jnd.checkpoint import write_atomically
 from jnd.cost import bounded_range, total_variation
-from jnd.datasets import DATA
 from jnd.descent import Trajectory
 from jnd.machines import Machine
 from jnd.metrics import METRICS, quality, uqi
+from jnd.registry import DATA
 from jnd.statistics import paired
 
 ROOT = DATA.parent
@@ -252,27 +252,41 @@ def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
     }
 
 
+def profile_parameters(notebook: str, profile: str) -> dict[str, Any]:
+    """The parameters of a notebook in a profile: its defaults and what the profile changes.
+
+    Raises:
+        ValueError: no such profile, or it sets a name that is no parameter.
+    """
+    declared = _declared_parameters(ROOT / "notebooks" / f"{notebook}.ipynb")
+    folder = ROOT / "notebooks" / "params"
+    profiles = sorted(path.name for path in folder.iterdir())
+    if profile not in profiles:
+        raise ValueError(f"unknown profile {profile!r}: use one of {', '.join(profiles)}")
+    settings = yaml.safe_load((folder / profile / f"{notebook}.yaml").read_text("utf-8"))
+    _refuse_unknown(settings.keys(), declared, notebook)
+    return {name: value for name, (_, value) in declared.items()} | settings
+
+
 def _checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
     declared = _declared_parameters(ROOT / "notebooks" / f"{notebook}.ipynb")
-    if unknown := sorted(_injected_names() - declared.keys()):
-        raise ValueError(f"unknown parameter {unknown[0]}; {notebook} has {', '.join(declared)}")
+    _refuse_unknown(_injected_names(), declared, notebook)
     parameters = {name: namespace[name] for name in declared}
     for name, (kind, _) in declared.items():
         given = type(parameters[name]).__name__
         if given != kind and (given, kind) != ("int", "float"):
             raise TypeError(f"parameter {name} = {parameters[name]!r} must be of type {kind}")
-    profile, folder = parameters["profile"], ROOT / "notebooks" / "params"
-    profiles = {path.name for path in folder.iterdir()}
-    if profile not in profiles | {"custom"}:
-        known = ", ".join([*sorted(profiles), "custom"])
-        raise ValueError(f"unknown profile {profile!r}: use one of {known}")
-    if profile in profiles:
-        defaults = {name: value for name, (_, value) in declared.items()}
-        settings = yaml.safe_load((folder / profile / f"{notebook}.yaml").read_text("utf-8"))
-        of_profile = defaults | settings | {"output": parameters["output"]}
+    profile = parameters["profile"]
+    if profile != "custom":
+        of_profile = profile_parameters(notebook, profile) | {"output": parameters["output"]}
         if parameters != of_profile:
             parameters["profile"] = "custom"
     return parameters
+
+
+def _refuse_unknown(names: Set[str], declared: Mapping[str, Any], notebook: str) -> None:
+    if unknown := sorted(names - declared.keys()):
+        raise ValueError(f"unknown parameter {unknown[0]}; {notebook} has {', '.join(declared)}")
 
 
 def _declared_parameters(path: Path) -> dict[str, tuple[str, Any]]:

@@ -1,17 +1,19 @@
 """Weights of a machine: a safetensors file that says what it holds, or torchvision's own."""
 
 import json
-import sys
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from jnd.datasets import sha256
+from jnd.registry import REGISTRY, fetch, sha256
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def read_weights(source: str | Path, name: str) -> Weights:
     """The weights of an architecture.
 
     Args:
-        source: ``"official"`` (torchvision's, downloaded and checked by hash) or the path of a
+        source: ``"official"`` (torchvision's, from :func:`~jnd.registry.fetch`) or the path of a
             safetensors file.
         name: torchvision's name of the architecture.
 
@@ -69,7 +71,8 @@ def read_weights(source: str | Path, name: str) -> Weights:
         OSError: the official weights could not be fetched.
     """
     if source == "official":
-        return _official(name)
+        path = fetch(*official_file(name))
+        return Weights(path, torch.load(path, map_location="cpu", weights_only=True), {})
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}")
@@ -87,16 +90,16 @@ def read_weights(source: str | Path, name: str) -> Weights:
     return Weights(path, state, header)
 
 
-def _official(name: str) -> Weights:
+def official_file(name: str) -> tuple[str, Mapping[str, Any]]:
+    """The file of torchvision's weights of an architecture and its entry in the registry.
+
+    torchvision writes the first digits of the SHA-256 into the names of its files: that is the
+    entry of those that are not registered.
+    """
     official = torchvision.models.get_model_weights(name).DEFAULT
-    path = Path(torch.hub.get_dir(), "checkpoints", Path(official.url).name)
-    try:
-        state = official.get_state_dict(
-            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
-        )
-    except OSError as error:
-        raise OSError(
-            f"could not fetch {official.url} ({error}); put a copy at {path}, or use weights of "
-            "your own or bundled ones"
-        ) from error
-    return Weights(path, state, {})
+    file = official.url.rsplit("/", 1)[1]
+    return file, REGISTRY["files"].get(file) or {
+        "url": official.url,
+        "bytes": round(official.meta["_file_size"] * 2**20),
+        "sha256": re.search(r"-([0-9a-f]{8,})\.", file)[1],
+    }

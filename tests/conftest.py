@@ -3,9 +3,30 @@ import os
 import pytest
 import torch
 
+from jnd.registry import REGISTRY, sha256
+from jnd.weights import official_file
+
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same numbers wherever the tests run
 
 
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def as_official(monkeypatch, tmp_path):
+    """Lets a state dict pass for torchvision's weights of a network: a mirror has it under the
+    official file's name, and the registry its hash."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    monkeypatch.setenv("JND_MIRROR", str(mirror))
+    monkeypatch.setenv("JND_CACHE", str(tmp_path / "cache"))
+
+    def save(network, state):
+        name, entry = official_file(network)
+        torch.save(state, mirror / name)
+        monkeypatch.setitem(REGISTRY["files"], name, {**entry, "sha256": sha256(mirror / name)})
+        return mirror / name
+
+    return save

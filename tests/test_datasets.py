@@ -10,6 +10,7 @@ from PIL import Image
 
 from jnd import datasets
 from jnd.datasets import load_cifar10, load_photos, load_picture, packaged_squares, read_rgb
+from jnd.registry import REGISTRY, fetch, sha256
 
 
 def saved(path, array):
@@ -22,7 +23,7 @@ def test_a_registered_crop_is_the_files_pixels():
     expected = skimage.data.astronaut()[288:512, 272:496]
     assert photos.dtype == torch.float32
     assert np.array_equal(photos[0].permute(1, 2, 0).numpy(), expected)
-    assert hashes == {"helmet": datasets.REGISTRY["files"]["astronaut.png"]["sha256"]}
+    assert hashes == {"helmet": REGISTRY["files"]["astronaut.png"]["sha256"]}
 
 
 def test_a_file_is_cut_to_its_central_square(tmp_path):
@@ -34,7 +35,7 @@ def test_a_file_is_cut_to_its_central_square(tmp_path):
 def test_resizing_is_antialiased_and_gives_whole_grey_levels():
     photos, _ = load_photos(["cat"], 75)  # from 300 pixels: triangle filter of 8 pixels
     assert torch.equal(photos, photos.round())
-    left, top, side = datasets.REGISTRY["photos"]["cat"]["crop"]
+    left, top, side = REGISTRY["photos"]["cat"]["crop"]
     array = skimage.data.chelsea()[top : top + side, left : left + side]
     image = Image.fromarray(array).resize((75, 75), Image.BILINEAR)
     assert np.abs(photos[0].permute(1, 2, 0).numpy() - np.asarray(image)).max() <= 1
@@ -52,10 +53,10 @@ def test_a_picture_keeps_its_shape(tmp_path):
 
 
 def test_every_registered_crop_lies_inside_its_photo():
-    for name, photo in datasets.REGISTRY["photos"].items():
+    for name, photo in REGISTRY["photos"].items():
         if "crop" in photo:
             left, top, side = photo["crop"]
-            _, height, width = read_rgb(datasets.fetch(photo["file"])).shape
+            _, height, width = read_rgb(fetch(photo["file"])).shape
             assert 224 <= side and left + side <= width and top + side <= height, name
 
 
@@ -80,36 +81,6 @@ def test_unknown_names_are_refused_before_anything_is_fetched(monkeypatch):
         load_photos(["astronaut"], 0)
     with pytest.raises(ValueError, match="no photo is named"):
         load_photos([], 224)
-
-
-@pytest.fixture
-def registered(monkeypatch, tmp_path):
-    """A registered file with an address where nobody listens, and an empty cache."""
-    content = b"a photo"
-    entry = {"url": "http://127.0.0.1:9/photo.jpg", "sha256": hashlib.sha256(content).hexdigest()}
-    monkeypatch.setitem(datasets.REGISTRY["files"], "photo.jpg", entry)
-    monkeypatch.setenv("JND_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("JND_MIRROR", raising=False)
-    return content
-
-
-def test_the_mirror_comes_before_the_network(registered, monkeypatch, tmp_path):
-    monkeypatch.setenv("JND_MIRROR", str(tmp_path))
-    (tmp_path / "photo.jpg").write_bytes(registered)
-    assert datasets.fetch("photo.jpg").read_bytes() == registered
-
-
-def test_a_file_with_another_hash_is_refused(registered, monkeypatch, tmp_path):
-    monkeypatch.setenv("JND_MIRROR", str(tmp_path))
-    (tmp_path / "photo.jpg").write_bytes(registered[:-1])
-    with pytest.raises(ValueError, match="is not the registered file"):
-        datasets.fetch("photo.jpg")
-
-
-def test_without_network_the_message_says_what_to_do(registered, tmp_path):
-    with pytest.raises(OSError, match="could not fetch photo.jpg .* JND_MIRROR"):
-        datasets.fetch("photo.jpg")
-    assert not list((tmp_path / "cache").glob("*.jpg"))
 
 
 def cifar10(count=3):
@@ -163,7 +134,7 @@ def test_the_official_cifar10_is_the_registered_file(archive, monkeypatch, tmp_p
     monkeypatch.setenv("JND_MIRROR", str(tmp_path))
     with pytest.raises(ValueError, match="not the registered file"):
         load_cifar10("official")
-    monkeypatch.setitem(datasets.REGISTRY["files"][path.name], "sha256", datasets.sha256(path))
+    monkeypatch.setitem(REGISTRY["files"][path.name], "sha256", sha256(path))
     assert load_cifar10("official")[1].tolist() == [9]
 
 

@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 import torch
 import torchvision
@@ -143,6 +145,37 @@ def test_a_file_without_header_is_read_as_torchvisions_own(tmp_path, generator):
     assert_same_answer(detector, network, pixels)
     with pytest.raises(ValueError, match="names no categories in its header"):
         load_detector("retinanet_googlenet_fpn", path)
+
+
+def test_the_official_file_is_read_as_torchvision_reads_it(as_official, monkeypatch, generator):
+    """The same logits as its own builder and preprocessing give on a file of random weights."""
+    torch.manual_seed(0)
+    network = torchvision.models.detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):  # such that an eps of 1e-5 would count
+            nn.init.constant_(module.running_var, 1e-4)
+            nn.init.constant_(module.weight, 1e-2)
+    state = as_torchvision_published_it(network.state_dict())
+    path = as_official("retinanet_resnet50_fpn", state)
+    detector = load_detector("retinanet_resnet50_fpn", "official", "cpu")
+    assert detector.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+    weights = torchvision.models.get_model_weights("retinanet_resnet50_fpn").DEFAULT
+    monkeypatch.setattr(type(weights), "get_state_dict", lambda *_, **__: state)
+    theirs = torchvision.models.detection.retinanet_resnet50_fpn(weights=weights).eval()
+    for transform in (theirs.transform, detector.network.transform):
+        assert (transform.min_size, transform.max_size) == ((800,), 1333)
+        transform.min_size, transform.max_size = (64,), 96
+    picture = torch.randint(256, (3, 50, 70), generator=generator, dtype=torch.uint8)
+    pictures, _ = theirs.transform([weights.transforms()(picture)])
+    with torch.no_grad():
+        expected = theirs.head(list(theirs.backbone(pictures.tensors).values()))
+        output = detector(picture[None].float())
+    assert output.resized == pictures.image_sizes[0]
+    for found, name in ((output.logits, "cls_logits"), (output.offsets, "bbox_regression")):
+        spread = expected[name].std().item()
+        assert spread > 1e-3
+        assert torch.allclose(found, expected[name], rtol=1e-3, atol=1e-2 * spread)
 
 
 @pytest.fixture

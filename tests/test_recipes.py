@@ -13,7 +13,8 @@ from safetensors import safe_open
 from torch import nn
 
 from jnd import load_machine
-from jnd.datasets import fetch, read_rgb
+from jnd.datasets import read_rgb
+from jnd.registry import fetch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data" / "recipes"))
 
@@ -120,11 +121,9 @@ def test_augmentation_is_seeded_and_erases_one_square(photos):
 
 
 @pytest.mark.parametrize("architecture", cifar10.SETTINGS)
-def test_a_trunk_lacks_only_the_last_layer(architecture, monkeypatch, tmp_path):
+def test_a_trunk_lacks_only_the_last_layer(architecture, as_official):
     options = dict(aux_logits=True, init_weights=False)
-    official = torchvision.models.get_model(architecture, weights=None, **options).state_dict()
-    weights = torchvision.models.get_model_weights(architecture)
-    monkeypatch.setattr(type(weights.DEFAULT), "get_state_dict", lambda *_, **__: official)
+    as_official(architecture, torchvision.models.get_model(architecture, weights=None, **options).state_dict())
     model = torchvision.models.get_model(architecture, num_classes=10, aux_logits=False, init_weights=False)
     result = model.load_state_dict(cifar10.trunk(architecture, None), strict=False)
     assert result.missing_keys == ["fc.weight", "fc.bias"] and not result.unexpected_keys

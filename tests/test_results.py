@@ -65,7 +65,7 @@ def test_figures_and_tables_are_files_too(run, capsys):
 @pytest.mark.parametrize(
     "wrong, error, message",
     [
-        ({"profile": "bundeld"}, ValueError, "unknown profile 'bundeld': use one of bundled, paper, smoke, custom"),
+        ({"profile": "bundeld"}, ValueError, "unknown profile 'bundeld': use one of bundled, paper, smoke"),
         ({"alpha": "fast"}, TypeError, "alpha = 'fast' must be of type float"),
         ({"max_iter": 2.5}, TypeError, "max_iter = 2.5 must be of type int"),
         ({"size": True}, TypeError, "size = True must be of type int"),

@@ -6,6 +6,7 @@ import runpy
 import shutil
 import subprocess
 import sysconfig
+import tomllib
 import venv
 from pathlib import Path
 
@@ -13,9 +14,13 @@ import jsonschema
 import nbformat
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 drift = runpy.run_path(str(ROOT / "tests" / "drift.py"))
 launch = runpy.run_path(str(ROOT / "book" / "_ext" / "launch.py"))
@@ -72,6 +77,34 @@ def test_drift_names_what_changed_and_forgives_two_per_cent():
         "imagenet.PSNR: 40.0 became None",
         "imagenet.label: cat became cup",
     ]
+
+
+def test_conda_gets_a_python_of_ours_and_the_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    python, *others = (re.fullmatch(r"([\w.-]+)(?:=([\d.]+))?", spec).groups() for spec in conda)
+    assert python[0] == "python" and python[1] in SpecifierSet(PROJECT["requires-python"])
+    assert others == [("pip", None)]  # anything else might bring another version than the lock's
+    assert environment["channels"] == ["conda-forge"]
+    assert pip == {"pip": ["-r requirements.lock"]}
+    for python in (python[1], PROJECT["requires-python"].removeprefix(">=")):
+        assert_locked(python)
+
+
+def assert_locked(python: str):
+    """For a version of Python the lock holds one pin, with hashes, of all that is asked for."""
+    platform = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    blocks = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
+    pins = {}
+    for block in (block for block in blocks if not block.startswith("#")):
+        pin = Requirement(block.split(" \\\n")[0])
+        assert re.fullmatch(r"==[\w.+]+", str(pin.specifier)) and "--hash=sha256:" in block
+        if not pin.marker or pin.marker.evaluate(platform):
+            assert pins.setdefault(canonicalize_name(pin.name), pin) is pin, f"{pin} is another {pin.name}"
+    for text in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]:
+        asked = Requirement(text)
+        (version,) = pins[canonicalize_name(asked.name)].specifier
+        assert version.version in asked.specifier, f"{text} is locked at {version}"
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from torch.nn.functional import interpolate, pad
 
 from jnd import load_machine
 from jnd.datasets import CIFAR10, load_cifar10
+from jnd.weights import read_weights
 from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
 
 BATCH = 128
@@ -65,11 +66,7 @@ def augmented(photos, generator):
 
 def trunk(architecture, start):
     """State dict to start from, without the layers that answer."""
-    if start:
-        state = load_file(start)
-    else:
-        official = torchvision.models.get_model_weights(architecture).DEFAULT
-        state = official.get_state_dict(check_hash=True, weights_only=True)
+    state = load_file(start) if start else read_weights("official", architecture).state
     return {k: v.float() for k, v in state.items() if not k.startswith(("fc.", "aux", "Aux"))}
 
 

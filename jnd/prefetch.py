@@ -1,0 +1,64 @@
+"""Fetch ahead all that a profile takes from outside: python -m jnd.prefetch paper"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from jnd.datasets import CIFAR10_ARCHIVE, photo_source
+from jnd.registry import REGISTRY, cache_folder, fetch, find
+from jnd.results import ROOT, profile_parameters
+from jnd.weights import official_file
+
+
+def needed(profile: str) -> dict[str, Mapping[str, Any]]:
+    """The outside files that the notebooks of a profile use: name -> entry of the registry.
+
+    Raises:
+        ValueError: an unknown profile, photo or network.
+    """
+    files = {}
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        given = profile_parameters(notebook.stem, profile)
+        photos = [given["photo"]] if "photo" in given else given.get("photos", [])
+        names = [file for file, _ in map(photo_source, photos) if isinstance(file, str)]
+        if given.get("data") == "official":
+            names.append(CIFAR10_ARCHIVE)
+        files |= {name: REGISTRY["files"][name] for name in names}
+        weights = given.get("weights", "bundled")
+        # a file that is not there yet is trained first, from the official weights
+        if weights == "official" or weights != "bundled" and not (ROOT / weights).is_file():
+            files |= [official_file(given["machine"])]
+    return {name: entry for name, entry in files.items() if "url" in entry}
+
+
+def prefetch(profile: str) -> None:
+    """Say what a profile needs, how large it is and what is here already; then fetch the rest.
+
+    Raises:
+        ValueError: as :func:`~jnd.prefetch.needed`, or a file is not the registered one.
+        OSError: one could not be fetched or kept.
+    """
+    files = needed(profile)
+    missing = {name: entry for name, entry in files.items() if not find(name, entry)}
+    for name, entry in files.items():
+        place = entry["url"] if name in missing else "is here"
+        print(f"{entry['bytes'] / 1e6:8.1f} MB  {name}  {place}")
+    print(
+        f"The {profile} profile needs {_amount(files)} from outside; to fetch: {_amount(missing)}"
+        + (f", into {cache_folder()}" if missing else "")
+    )
+    for name, entry in missing.items():
+        print(name, flush=True)
+        fetch(name, entry)
+
+
+def _amount(files: Mapping[str, Mapping[str, Any]]) -> str:
+    total = sum(entry["bytes"] for entry in files.values())
+    return f"{len(files)} files ({total / 1e6:.1f} MB)" if files else "nothing"
+
+
+if __name__ == "__main__":
+    try:
+        prefetch(*sys.argv[1:2] or ["bundled"])
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from jnd.metrics import psnr, scc, uqi, vif
-from jnd.multiverse import KEPT, PAIRINGS, PIPELINES, UNITS, Multiverse, Pipeline
+from jnd.multiverse import KEPT, LABEL, PAIRINGS, PIPELINES, UNITS, Multiverse, Pipeline, narrow
 from jnd.results import INT64_DB, PAPER
 
 PLAIN = Pipeline("itself", "0..255", "0..255", "floats")
@@ -115,7 +115,24 @@ def test_a_pipeline_that_made_the_numbers_is_found(x0, images, monkeypatch):
     assert found.errors.loc[row].max() < 1 < found.errors.loc[("end", *vars(PLAIN).values())].max()
     best = found.best(2)
     assert best.index[0][0] == "the paper" and row in best.index
-    assert best["near"][row] == 8 and found.by_number()["pipelines near"].min() >= 1
+    assert best["near"][row] == 8 and found.by_number()["near, of 6"].min() >= 1
+
+
+def test_a_page_gets_one_readable_label_and_few_columns(images):
+    mixed = Pipeline("BGR", "0..255", "−1..1, × 255", "8 bits, wrapped")
+    best = Multiverse("table2", images, [PLAIN, mixed]).best(6)
+    assert best.index.names == LABEL
+    table = narrow(best)
+    assert list(table.columns) == ["PSNR", "UQI", "SCC", "VIF"] and len(table) == 2 * len(best)
+    labels = set(table.index.get_level_values("pipeline"))
+    assert {"the paper", "end; itself; both 0..255; floats",
+            "x(K); BGR; 0..255 beside −1..1, × 255; 8 bits, wrapped"} <= labels
+    for (label, row), (_, pair) in zip(best.iterrows(), table.groupby(level=0, sort=False)):
+        for column in "with", "without":
+            for metric in table.columns:
+                shown = pair.xs(column, level=3)[metric].item()
+                assert shown == row[f"{metric}, {column}"], (label, metric)
+    assert table.index[2][1:3] == (f"{best['near'].iloc[1]:.0f}", f"{best['worst'].iloc[1]:.2g}")
 
 
 def test_images_that_are_missing_are_left_out(images):

@@ -92,7 +92,7 @@ PIPELINES = [
 ]
 """All combinations that are tried."""
 LABEL = ["images", *Pipeline.__dataclass_fields__]
-"""Names of the parts of a row's label: the moments, then the pipeline."""
+"""The names in a row's label, which says of which moments and then by which pipeline."""
 # of which iteration the columns "with" and "without" may be
 MOMENTS = {"x(K)": ("jnd", "jnd"), "end": ("end", "end"), "x(K), end": ("jnd", "end")}
 COLUMNS = {"with": "full", "without": "none"}  # of the paper's tables -> our arm
@@ -188,15 +188,15 @@ def in_words(label: Sequence[str]) -> str:
 
 
 def narrow(best: pd.DataFrame) -> pd.DataFrame:
-    """What :meth:`Multiverse.best` gives, for a page: with and without in rows, one below the other."""
-    labels = zip(
-        map(in_words, best.index),
-        ("" if near != near else f"{near:.0f}" for near in best["near"]),
-        ("" if worst != worst else f"{worst:.2g}" for worst in best["worst"]),
-    )
-    names = ["pipeline", "near", "worst"]
+    """What :meth:`Multiverse.best` gives, for a page: a pipeline's two columns are two rows.
+
+    ``near`` and ``worst`` stand with the pipeline's name.
+    """
     table = best.drop(columns=["near", "worst"])
-    table.index = pd.MultiIndex.from_tuples(labels, names=names)
+    table.index = pd.Index([
+        in_words(label) + (f" ({near:.0f} near, worst {worst:.2g})" if near == near else "")
+        for label, near, worst in zip(best.index, best["near"], best["worst"])
+    ], name="pipeline")
     table.columns = table.columns.str.split(", ", expand=True)
     return table.stack(future_stack=True)
 

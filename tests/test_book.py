@@ -218,7 +218,7 @@ def links_of(html: str) -> set[str]:
 
 
 def test_a_claim_leads_to_its_notebook_the_very_output_and_the_parameters(pages):
-    rows = pages[Path("claims.html")].text.split("<tr")[2:]
+    rows = pages[Path("claims.html")].text.split("</tr>")[1:-1]
     assert len(rows) == len(PAPER["claims"])
     for claim, row in zip(PAPER["claims"], rows):
         notebook, output = claim.get("shown", (None, None))
@@ -272,9 +272,9 @@ def test_the_front_page_says_at_once_whether_it_reproduced(pages):
 
 
 def test_all_works_of_the_paper_are_in_the_bibliography(pages):
-    text = pages[Path("bibliography.html")].text
-    numbers = re.findall(r"<tr[^>]*><td[^>]*><p>(\d+)</p></td>\s*<td><p><a[^>]*href=\"#", text)
-    assert numbers == [str(number) for number in range(1, 13)]
+    rows = pages[Path("bibliography.html")].text.split("</tr>")[1:-1]
+    assert [re.search(r"<p>(\d+)</p>", row)[1] for row in rows] == [str(n) for n in range(1, 13)]
+    assert all('href="#' in row for row in rows)
 
 
 def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, root):

@@ -129,10 +129,21 @@ def load_page(path: Path) -> SimpleNamespace:
     return page
 
 
-def load_numbers(app, config) -> None:
-    """Make `paper`, each notebook and what is in data/measured substitutions:
+def measured_elsewhere(folder: Path) -> SimpleNamespace:
+    """Results that are kept in the repository, as their photos or machines may not be passed on."""
+    pages = {path.stem: load_page(path) for path in folder.glob("*.json")}
+    for page in pages.values():
+        if hasattr(page, "photos"):
+            page.k_table = k_table(page)
+        if hasattr(page, "many"):
+            page.test_table = test_table(page.many.test)
+    return SimpleNamespace(**pages)
 
-    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ measured.resnet18.k_table }}`.
+
+def load_numbers(app, config) -> None:
+    """Make `paper`, each notebook, what is in data/measured, and the tables of pages substitutions:
+
+    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ measured.resnet18.k_table }}`, `{{ claims.table }}`.
     """
     if "JND_BOOK_RESULTS" not in os.environ:
         raise ExtensionError("build the book with `python book/build.py`")
@@ -142,14 +153,7 @@ def load_numbers(app, config) -> None:
     metrics = sorted(results.glob("*/metrics.json"))
     pages = {"paper": json.loads(json.dumps(paper), object_hook=namespace)}
     pages |= {path.parent.name: load_page(path) for path in metrics}
-    pages["measured"] = SimpleNamespace()
-    for path in (data / "measured").glob("*.json"):
-        page = load_page(path)
-        if hasattr(page, "photos"):
-            page.k_table = k_table(page)
-        if hasattr(page, "many"):
-            page.test_table = test_table(page.many.test)
-        setattr(pages["measured"], path.stem, page)
+    pages["measured"] = measured_elsewhere(data / "measured")
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))
     pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})
     pages["status"] = status(

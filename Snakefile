@@ -80,6 +80,9 @@ rule book:
     input:
         f"results/{PROFILE}/claims.json",
         "CITATION.cff",
+        "README.md",
+        "data/registry.yaml",
+        Path("data/weights").glob("*"),
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],

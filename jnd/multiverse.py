@@ -91,6 +91,8 @@ PIPELINES = [
     )
 ]
 """All combinations that are tried."""
+LABEL = ["images", *Pipeline.__dataclass_fields__]
+"""The names in a row's label, which says of which moments and then by which pipeline."""
 # of which iteration the columns "with" and "without" may be
 MOMENTS = {"x(K)": ("jnd", "jnd"), "end": ("end", "end"), "x(K), end": ("jnd", "end")}
 COLUMNS = {"with": "full", "without": "none"}  # of the paper's tables -> our arm
@@ -150,15 +152,20 @@ class Multiverse:
                             half_digit.get(name, 0.005),
                         )
                 rows.append(row)
-        both = pd.DataFrame(rows).set_index(["images", *Pipeline.__dataclass_fields__])
+        both = pd.DataFrame(rows).set_index(LABEL)
         self.means, self.errors = (both.map(lambda pair: pair[i]) for i in range(2))
 
     def best(self, count: int) -> pd.DataFrame:
-        """The pipelines that come near most of the printed numbers, and then nearest to the rest."""
+        """The pipelines that come near most of the printed numbers, and then nearest to the rest.
+
+        The first row is the paper's. Labelled and with columns as in ``means``; ``near`` counts the
+        numbers that a pipeline comes near, ``worst`` is its largest error.
+        """
         near, worst = (self.errors <= 1).sum(axis=1), self.errors.max(axis=1)
         order = pd.DataFrame({"near": -near, "worst": worst}).sort_values(["near", "worst"]).index
         ranked = self.means.assign(near=near, worst=worst).loc[order[:count]]
-        return pd.concat([pd.DataFrame([self.printed], index=[("the paper",) + ("",) * 4]), ranked])
+        label = pd.MultiIndex.from_tuples([("the paper",) + ("",) * 4], names=LABEL)
+        return pd.concat([pd.DataFrame([self.printed], index=label), ranked])
 
     def by_number(self) -> pd.DataFrame:
         """For each printed number what the plain way gives, and how many pipelines come near it."""
@@ -167,11 +174,31 @@ class Multiverse:
         return pd.DataFrame({
             "paper": pd.Series(self.printed),
             "the plain way": self.means.loc[plain],
-            "pipelines near": (self.errors <= 1).sum(),
-            "of": len(self.errors),
-            "nearest": self.errors.min(),
-            "by": ["; ".join(nearest[column]) for column in self.errors],
+            f"near, of {len(self.errors)}": (self.errors <= 1).sum(),
+            "least error": self.errors.min(),
+            "of the pipeline": [in_words(nearest[column]) for column in self.errors],
         })
+
+
+def in_words(label: Sequence[str]) -> str:
+    """A row's label for the reader: ``"end; itself; 0..255 beside −1..1; floats"``."""
+    images, pairing, original, changed, kept = label
+    units = f"both {original}" if original == changed else f"{original} beside {changed}"
+    return "; ".join((images, pairing, units, kept)) if pairing else images
+
+
+def narrow(best: pd.DataFrame) -> pd.DataFrame:
+    """What :meth:`Multiverse.best` gives, for a page: a pipeline's two columns are two rows.
+
+    ``near`` and ``worst`` stand with the pipeline's name.
+    """
+    table = best.drop(columns=["near", "worst"])
+    table.index = pd.Index([
+        in_words(label) + (f" ({near:.0f} near, worst {worst:.2g})" if near == near else "")
+        for label, near, worst in zip(best.index, best["near"], best["worst"])
+    ], name="pipeline")
+    table.columns = table.columns.str.split(", ", expand=True)
+    return table.stack(future_stack=True)
 
 
 def _nearest(

@@ -4,6 +4,7 @@ With JND_TEST_RESULTS=results/PROFILE the same tests read a book of those result
 """
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 from nbformat import v4
 
 from jnd.results import PAPER
@@ -47,6 +49,9 @@ METRICS = {
         "data_sha256": {"cat": "ab", "cup": "cd"},
         "commit": "fedcba9876543210",
         "date": "2020-02-01T00:00:00+00:00",
+        "device": "abacus",
+        "packages": {"python": "3.99", "torch": "9.9"},
+        "seconds": 61.4,
     },
     "values": {"table1": {"jnd": {"full": ROW}, "end": {"full": ROW, "none": ROW}}},
 }
@@ -92,8 +97,14 @@ def write_results(folder: Path) -> None:
         ],
     )
     text = v4.new_markdown_cell("# The experiment\n\n## The moment\n\n$K$ is where\n\n$$x(K) > 0.$$")
+    parameters = v4.new_code_cell("alpha = 1.0", metadata={"tags": ["parameters"]})
+    claimed = {c["shown"][1] for c in PAPER["claims"] if c.get("shown", [""])[0] == folder.name}
+    outputs = [
+        v4.new_code_cell(f'run.show_table(\n    table("x", [1]), "{name}"\n)', outputs=[shown({"text/plain": name})])
+        for name in sorted(claimed)
+    ]
     notebook = v4.new_notebook(
-        cells=[text, figure, tables],
+        cells=[text, parameters, figure, tables, *outputs],
         metadata={"language_info": {"name": "python", "pygments_lexer": "ipython3"}},
     )
     nbformat.write(notebook, folder / "executed.ipynb")
@@ -120,7 +131,8 @@ def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("companion")
     built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
     shutil.copytree(ROOT / "book", root / "book", ignore=built)
-    shutil.copytree(ROOT / "data", root / "data", ignore=shutil.ignore_patterns("weights"))
+    shutil.copytree(ROOT / "data", root / "data")
+    shutil.copy(ROOT / "README.md", root)
     citation = (ROOT / "CITATION.cff").read_text()
     (root / "CITATION.cff").write_text(
         re.sub("^(# )?repository-code:.*", f"repository-code: {REPOSITORY}", citation, flags=re.M)
@@ -174,7 +186,7 @@ def visits(pages, root) -> list[dict]:
 def test_every_page_is_there(pages):
     names = (
         "index claims method notebooks/imagenet step-by-step real-photos notebooks/cifar10 real-cifar10 "
-        "notebooks/forensics api bibliography genindex search"
+        "notebooks/forensics reproduce machines-and-data status api bibliography genindex search"
     )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
 
@@ -199,6 +211,70 @@ def test_numbers_come_from_the_results_with_their_provenance(pages):
     front = pages[Path("index.html")].text
     assert "38.8" in front and "370" in front and "nan" in front
     assert "Profile tiny · machine toy 01234567 · 2 photos · commit fedcba9876543210" in front
+
+
+def links_of(html: str) -> set[str]:
+    return set(re.findall(r'href="([^"]+)"', html))
+
+
+def test_a_claim_leads_to_its_notebook_the_very_output_and_the_parameters(pages):
+    rows = pages[Path("claims.html")].text.split("</tr>")[1:-1]
+    assert len(rows) == len(PAPER["claims"])
+    for claim, row in zip(PAPER["claims"], rows):
+        notebook, output = claim.get("shown", (None, None))
+        page = f"notebooks/{notebook}.html"
+        expected = {page, f"{page}#{notebook}-{output}", f"{page}#{notebook}-parameters"}
+        assert links_of(row) == (expected if Path(page) in pages else set()), claim["id"]
+
+
+def test_an_anchor_is_at_the_output_that_it_names(pages):
+    page = pages[Path("notebooks/imagenet.html")].text
+    cell = page[page.index('id="imagenet-table1"'):].split('class="cell docutils', 1)[0]
+    assert 'class="highlight' not in cell.split('class="output', 1)[0]  # below the code, not above
+    parameters = page[page.index('id="imagenet-parameters"'):]
+    assert "alpha" in parameters[: parameters.index("</pre>")]
+
+
+@pytest.mark.skipif(bool(RESULTS), reason="they are the synthetic ones")
+def test_the_status_page_says_what_made_each_notebook(pages):
+    tables = pages[Path("status.html")].text.split("<table")[1:]
+    assert [re.search(r"notebooks/(\w+).html", table)[1] for table in tables] == [
+        "cifar10", "forensics", "imagenet",
+    ]
+    for table in tables:
+        for fact in ("tiny", "toy", "0123456789abcdef", "abacus", "python 3.99, torch 9.9",
+                     "fedcba9876543210", "2020-02-01 00:00 UTC", "61 s"):
+            assert fact in table
+    of_cifar10 = sum("cifar10." in str(claim.get("checks")) for claim in PAPER["claims"])
+    assert f"<p>{of_cifar10} not run</p>" in tables[0] and "no claim" in tables[1]
+
+
+def test_every_file_is_listed_with_its_hash_and_every_machine_with_its_card(pages):
+    page = pages[Path("machines-and-data.html")]
+    registry = yaml.safe_load((ROOT / "data" / "registry.yaml").read_text("utf-8"))
+    for name, entry in registry["files"].items():
+        assert name in page.text and entry["sha256"] in page.text and entry["licence"] in page.text
+        assert entry.get("url", "") in links_of(page.text) | {""} or entry["page"] in links_of(page.text)
+    for path in (ROOT / "data" / "weights").glob("*.safetensors"):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in page.text
+    headings = re.findall(r"<h(\d)>(\w+)", page.text)
+    for card in (ROOT / "data" / "weights").glob("*.md"):
+        assert ("3", card.stem) in headings
+
+
+def test_the_front_page_says_at_once_whether_it_reproduced(pages):
+    front = pages[Path("index.html")].text
+    before_the_picture = front[: front.index("<figure")]
+    bars = re.findall(r'role="img" aria-label="(\d+) [a-z ]+: ([^"]+)"', before_the_picture)
+    assert sum(int(number) for number, _ in bars) == len(PAPER["claims"])
+    for number, counts in bars:
+        assert sum(map(int, re.findall(r"\d+", counts))) == int(number)
+
+
+def test_all_works_of_the_paper_are_in_the_bibliography(pages):
+    rows = pages[Path("bibliography.html")].text.split("</tr>")[1:-1]
+    assert [re.search(r"<p>(\d+)</p>", row)[1] for row in rows] == [str(n) for n in range(1, 13)]
+    assert all('href="#' in row for row in rows)
 
 
 def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, root):
@@ -314,6 +390,7 @@ def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedPr
     """A book of one page, with nothing but what puts the numbers in."""
     for name, content in {
         "data/paper.yaml": "claims: []",
+        "data/registry.yaml": "files: {}",
         "results/claims.json": "[]",
         "results/imagenet/metrics.json": json.dumps(metrics),
         "book/index.md": "# Page\n\n" + text,

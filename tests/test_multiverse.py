@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from jnd.metrics import psnr, scc, uqi, vif
-from jnd.multiverse import KEPT, PAIRINGS, PIPELINES, UNITS, Multiverse, Pipeline
+from jnd.multiverse import KEPT, LABEL, PAIRINGS, PIPELINES, UNITS, Multiverse, Pipeline, narrow
 from jnd.results import INT64_DB, PAPER
 
 PLAIN = Pipeline("itself", "0..255", "0..255", "floats")
@@ -115,7 +115,28 @@ def test_a_pipeline_that_made_the_numbers_is_found(x0, images, monkeypatch):
     assert found.errors.loc[row].max() < 1 < found.errors.loc[("end", *vars(PLAIN).values())].max()
     best = found.best(2)
     assert best.index[0][0] == "the paper" and row in best.index
-    assert best["near"][row] == 8 and found.by_number()["pipelines near"].min() >= 1
+    assert best["near"][row] == 8 and found.by_number()["near, of 6"].min() >= 1
+
+
+def test_a_page_gets_one_readable_label_and_few_columns(images):
+    mixed = Pipeline("BGR", "0..255", "−1..1, × 255", "8 bits, wrapped")
+    best = Multiverse("table2", images, [PLAIN, mixed]).best(6)
+    assert best.index.names == LABEL
+    table = narrow(best)
+    assert list(table.columns) == ["PSNR", "UQI", "SCC", "VIF"] and len(table) == 2 * len(best)
+    names = table.index.unique("pipeline")
+    assert names[0] == "the paper"
+    for label, name in zip(best.index[1:], names[1:]):
+        near, worst = best.loc[label, "near"], best.loc[label, "worst"]
+        assert name.endswith(f" ({near:.0f} near, worst {worst:.2g})")
+    assert {name.split(" (")[0] for name in names if not name.startswith("x(K)")} == {
+        "the paper", "end; itself; both 0..255; floats",
+        "end; BGR; 0..255 beside −1..1, × 255; 8 bits, wrapped",
+    }
+    for name, (_, row) in zip(names, best.iterrows()):
+        for column in "with", "without":
+            for metric in table.columns:
+                assert table.loc[(name, column), metric] == row[f"{metric}, {column}"]
 
 
 def test_images_that_are_missing_are_left_out(images):

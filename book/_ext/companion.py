@@ -10,6 +10,7 @@ import yaml
 from sphinx.errors import ExtensionError
 
 from jnd.results import provenance_line
+from reference import MARKS, cards, counts, files_table, status
 
 
 def namespace(items: dict) -> SimpleNamespace:
@@ -37,26 +38,61 @@ def k_table(page: SimpleNamespace) -> str:
     return "\n".join(lines)
 
 
-MARKS = {"reproduced": "✓ reproduced", "partly": "◐ partly", "not reproduced": "✗ not reproduced",
-         "not run": "– not run"}
+GROUPS = {
+    "statements": ("order", "proportion", "visual"),
+    "printed numbers": ("number",),
+}
 
 
-def claims_page(claims: list[dict], verdicts: list[dict]) -> SimpleNamespace:
-    """`table`: a row for each claim; `summary`: how many of each verdict; `count`."""
+def claims_page(claims: list[dict], verdicts: list[dict], notebooks: set[str]) -> SimpleNamespace:
+    """`table`: a row for each claim; `score`: how many of each verdict, drawn; `summary`: in words;
+    `count`. Rows link to what is shown by the given notebooks.
+    """
     by_id = {verdict["id"]: verdict for verdict in verdicts}
-    lines = ["| claim | where | the paper | measured | verdict |", "|---|---|---|---|---|"]
+    lines = ["| claim | in the paper | measured | verdict | look |", "|---|---|---|---|---|"]
     for claim in claims:
         verdict = by_id[claim["id"]]
-        says = claim["says"]
-        if "shown" in claim and verdict["verdict"] != "not run":
-            notebook, output = claim["shown"]
-            says += f" [{output}](notebooks/{notebook}.ipynb)"
+        where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
+        printed = f"{where}: {claim['paper']}" if "paper" in claim else where
         measured = verdict["why"] or measured_in_words(verdict)
-        row = [says, claim["where"], str(claim.get("paper", "")), measured, MARKS[verdict["verdict"]]]
+        row = [claim["says"], printed, measured, MARKS[verdict["verdict"]], links(claim, notebooks)]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |")
-    found = [verdict["verdict"] for verdict in verdicts]
-    counts = [f"{found.count(name)} {name}" for name in MARKS if name in found]
-    return SimpleNamespace(table="\n".join(lines), summary=", ".join(counts), count=len(claims))
+    return SimpleNamespace(
+        table="\n".join(lines),
+        score=score({
+            title: [by_id[claim["id"]]["verdict"] for claim in claims if claim["kind"] in kinds]
+            for title, kinds in GROUPS.items()
+        }),
+        summary=counts([verdict["verdict"] for verdict in verdicts]),
+        count=len(claims),
+    )
+
+
+def links(claim: dict, notebooks: set[str]) -> str:
+    """To the notebook of a claim, the figure or table that shows it, and the parameters."""
+    notebook, output = claim.get("shown", (None, None))
+    if notebook not in notebooks:
+        return ""
+    return (
+        f"[{notebook}](notebooks/{notebook}.ipynb), [{output}](#{notebook}-{output}), "
+        f"[parameters](#{notebook}-parameters)"
+    )
+
+
+def score(groups: dict[str, list[str]]) -> str:
+    """A bar for each group of verdicts, divided as they are, in HTML."""
+    bars = []
+    for title, found in groups.items():
+        pieces = "".join(
+            f'<span class="{name.replace(" ", "-")}" style="flex-grow: {found.count(name)}">'
+            f"{mark[0]} {found.count(name)}</span>"
+            for name, mark in MARKS.items() if name in found
+        )
+        head = f"{len(found)} {title}"
+        bar = f'<div role="img" aria-label="{head}: {counts(found)}">{pieces}</div>'
+        bars.append(f"<p>{head}</p>\n{bar}")
+    key = " ".join(f'<span class="{n.replace(" ", "-")}">{mark}</span>' for n, mark in MARKS.items())
+    return '<div class="score">\n' + "\n".join(bars) + f'\n<p class="score-key">{key}</p>\n</div>'
 
 
 def measured_in_words(verdict: dict) -> str:
@@ -93,29 +129,40 @@ def load_page(path: Path) -> SimpleNamespace:
     return page
 
 
-def load_numbers(app, config) -> None:
-    """Make `paper`, each notebook and what is in data/measured substitutions:
+def measured_elsewhere(folder: Path) -> SimpleNamespace:
+    """Results that are kept in the repository, as their photos or machines may not be passed on."""
+    pages = {path.stem: load_page(path) for path in folder.glob("*.json")}
+    for page in pages.values():
+        if hasattr(page, "photos"):
+            page.k_table = k_table(page)
+        if hasattr(page, "many"):
+            page.test_table = test_table(page.many.test)
+    return SimpleNamespace(**pages)
 
-    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ measured.resnet18.k_table }}`.
+
+def load_numbers(app, config) -> None:
+    """Make `paper`, each notebook, what is in data/measured, and the tables of pages substitutions:
+
+    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ measured.resnet18.k_table }}`, `{{ claims.table }}`.
     """
     if "JND_BOOK_RESULTS" not in os.environ:
         raise ExtensionError("build the book with `python book/build.py`")
     data = Path(app.srcdir).parent / "data"
     paper = yaml.safe_load((data / "paper.yaml").read_text("utf-8"))
-    pages = {"paper": json.loads(json.dumps(paper), object_hook=namespace)}
-    for path in Path(os.environ["JND_BOOK_RESULTS"]).glob("*/metrics.json"):
-        pages[path.parent.name] = load_page(path)
-    pages["measured"] = SimpleNamespace()
-    for path in (data / "measured").glob("*.json"):
-        page = load_page(path)
-        if hasattr(page, "photos"):
-            page.k_table = k_table(page)
-        if hasattr(page, "many"):
-            page.test_table = test_table(page.many.test)
-        setattr(pages["measured"], path.stem, page)
     results = Path(os.environ["JND_BOOK_RESULTS"])
+    metrics = sorted(results.glob("*/metrics.json"))
+    pages = {"paper": json.loads(json.dumps(paper), object_hook=namespace)}
+    pages |= {path.parent.name: load_page(path) for path in metrics}
+    pages["measured"] = measured_elsewhere(data / "measured")
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))
-    pages["claims"] = claims_page(paper["claims"], verdicts)
+    pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})
+    pages["status"] = status(
+        {path.parent.name: json.loads(path.read_text("utf-8")) for path in metrics},
+        paper["claims"], {verdict["id"]: verdict["verdict"] for verdict in verdicts},
+    )
+    registry = yaml.safe_load((data / "registry.yaml").read_text("utf-8"))["files"]
+    pages["files"] = files_table(registry, sorted((data / "weights").glob("*.safetensors")))
+    pages["cards"] = cards(data / "weights")
     config.myst_substitutions.update(pages)
 
 

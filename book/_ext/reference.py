@@ -1,0 +1,93 @@
+"""What the pages "Status" and "Machines and data" show, as Markdown."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jnd.datasets import fetch, sha256
+
+MARKS = {
+    "reproduced": "✓\N{NO-BREAK SPACE}reproduced",
+    "partly": "◐\N{NO-BREAK SPACE}partly",
+    "not reproduced": "✗\N{NO-BREAK SPACE}not reproduced",
+    "not run": "–\N{NO-BREAK SPACE}not run",
+}
+"""Verdict -> how it is shown; in this order."""
+
+
+def status(metrics: Mapping[str, Mapping], claims: list[dict], verdicts: Mapping[str, str]) -> str:
+    """Where each notebook ran, how long, and what became of its claims: a table for each.
+
+    Args:
+        metrics: notebook -> its metrics.json.
+        claims: those of data/paper.yaml.
+        verdicts: id of a claim -> its verdict.
+    """
+    tables = []
+    for notebook, content in metrics.items():
+        found = [verdicts[claim["id"]] for claim in claims if notebook in checked_in(claim)]
+        facts = {"verdicts": counts(found) or "none: no claim is checked here"}
+        facts |= run_facts(content["provenance"])
+        rows = [f"| {name} | {fact} |" for name, fact in facts.items()]
+        head = [f"| [{notebook}](notebooks/{notebook}.ipynb) | |", "|---|---|"]
+        tables.append("\n".join(head + rows))
+    return "\n\n".join(tables)
+
+
+def checked_in(claim: Mapping[str, Any]) -> set[str]:
+    """The notebooks whose results decide a claim: a check begins with one."""
+    return {check.split(".")[0] for check in claim.get("checks", ())}
+
+
+def counts(verdicts: list[str]) -> str:
+    """``"2 reproduced, 1 not run"``."""
+    return ", ".join(f"{verdicts.count(name)} {name}" for name in MARKS if name in verdicts)
+
+
+def run_facts(provenance: Mapping[str, Any]) -> dict[str, str]:
+    p = provenance
+    made = datetime.fromisoformat(p["date"])
+    return {
+        "profile": p["profile"],
+        "machine": f"{p['machine']}, weights `{p['machine_sha256']}`",
+        "data": f"{p['data']} (files: {len(p['data_sha256'])})",
+        "device": p["device"],
+        "packages": ", ".join(f"{name} {version}" for name, version in p["packages"].items()),
+        "commit": f"`{p['commit']}`",
+        "made": made.strftime("%Y-%m-%d %H:%M %Z"),
+        "runtime": f"{p['seconds']:.0f} s",
+    }
+
+
+def files_table(registry: Mapping[str, Mapping], weights: Iterable[Path]) -> str:
+    """Every registered file and every weights file, a row each: what, licence, size, hash."""
+    rows = ["| file | what it is | licence | size | SHA-256 |", "|---|---|---|--:|---|"]
+    for name, entry in registry.items():
+        size = entry.get("bytes") or fetch(name).stat().st_size
+        what = entry["source"] + (f" {{cite:p}}`{entry['cite']}`" if "cite" in entry else "")
+        link = entry.get("page") or entry.get("url")
+        row = [f"[{name}]({link})" if link else name, f"{what}; {origin(entry)}", entry["licence"]]
+        rows.append(f"| {' | '.join(row)} | {in_bytes(size)} | `{entry['sha256']}` |")
+    for path in weights:
+        row = [path.name, "weights of a bundled machine; in this repository", "see its card above"]
+        rows.append(f"| {' | '.join(row)} | {in_bytes(path.stat().st_size)} | `{sha256(path)}` |")
+    return "\n".join(rows)
+
+
+def origin(entry: Mapping[str, Any]) -> str:
+    if "package" in entry:
+        return f"comes with the package {entry['package']}"
+    return "in this repository" if "path" in entry else "downloaded when asked for"
+
+
+def in_bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
+def cards(weights: Path) -> str:
+    """Directives that show the model cards of a folder as they are, below a heading of the page."""
+    return "\n\n".join(
+        f"```{{include}} ../data/weights/{card.name}\n:heading-offset: 2\n```"
+        for card in sorted(weights.glob("*.md"))
+    )

@@ -69,14 +69,14 @@ def paths_in_the_plane(machine: Plane, paths: Mapping[str, Tensor], found: Mappi
         found: arm -> its descent, of one image.
     """
     figure, axes = plt.subplots(1, len(paths), figsize=(2.5 * len(paths), 2.9), sharey=True, squeeze=False)
-    side = torch.linspace(0, 255, 256)
-    grid = torch.stack(torch.meshgrid(side, side, indexing="xy"), -1).view(-1, 1, 1, 2)
+    levels = torch.arange(256)
+    grid = torch.stack(torch.meshgrid(levels, levels, indexing="xy"), -1).view(-1, 1, 1, 2)
     margin = machine(grid)[:, 1].view(256, 256)
     for axis, (arm, path) in zip(axes[0], paths.items()):
         colour, K = ARMS[arm][0], int(found[arm].K[0])
         ways = path[: K + 1 if K >= 0 else None].view(-1, 2)
-        axis.contourf(side, side, margin, [-np.inf, 0, np.inf], colors=["#e8e8ee", "#fff6da"])
-        axis.contour(side, side, margin, [0], colors="black", linewidths=1)
+        axis.contourf(levels, levels, margin, [-np.inf, 0, np.inf], colors=["#e8e8ee", "#fff6da"])
+        axis.contour(levels, levels, margin, [0], colors="black", linewidths=1)
         axis.plot(*ways.T, "o-", color=colour, markersize=3, linewidth=0.7)
         axis.plot(*ways[0], "o", color="black", markersize=5)
         axis.annotate("x(0)", ways[0], xytext=(-5, -4), textcoords="offset points", ha="right", va="top")
@@ -88,8 +88,8 @@ def paths_in_the_plane(machine: Plane, paths: Mapping[str, Tensor], found: Mappi
         jnd = found[arm].jnd.item()
         axis.set(title=f"arm {arm}: K = {K}, JND = {jnd:.4f}", xlabel="left pixel", aspect="equal",
                  xlim=(0, 255), ylim=(0, 255), xticks=(0, 100, 200), yticks=(0, 100, 200))
-        for name, place, align in zip(machine.categories, (0.04, 0.96), ("left", "right")):
-            axis.text(place, 0.04, name, ha=align, transform=axis.transAxes, style="italic")
+        for name, place, side in zip(machine.categories, (0.04, 0.96), (("left", "bottom"), ("right", "top"))):
+            axis.text(place, place, name, ha=side[0], va=side[1], transform=axis.transAxes, style="italic")
     axes[0][0].set_ylabel("right pixel")
     return figure
 

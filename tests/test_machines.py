@@ -9,8 +9,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from jnd import load_machine
+from jnd.cost import Cost
 from jnd.datasets import DATA, load_photos
-from jnd.machines import BUNDLED, rightly_named
+from jnd.descent import find_jnd
+from jnd.machines import BUNDLED, Plane, rightly_named
 
 PIXELS = (2, 3, 80, 96)
 
@@ -199,3 +201,20 @@ def test_official_weights_without_network(hub, monkeypatch):
     with pytest.raises(OSError, match="could not fetch https://.*put a copy at .*checkpoints"):
         load_machine("squeezenet1_1", "official")
     assert not list(hub.iterdir())
+
+
+def test_the_jnd_of_a_plane_is_its_distance():
+    """(3, 4)·(x − (10, 20)) = 0 is 25 / 5 from (15, 22.5); the walk ends at most a step beyond."""
+    machine = Plane(torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[10.0, 20.0]]]), ("a", "b"))
+    x0 = torch.tensor([[[[15.0, 22.5]]], [[[10.0, 20.0]]]])
+    assert machine.distance(x0).tolist() == pytest.approx([5, 0])
+    assert machine(x0).argmax(1)[0] == 1
+    found = find_jnd(machine, x0[:1], target=0, alpha=0.01, cost=Cost.arm("none"))
+    way = found.jnd.item() * x0[0].norm().item()
+    assert 5 < way <= 5 + 0.01 * 5
+
+
+def test_two_planes_have_two_hashes():
+    normal, mean = torch.ones(1, 1, 2), torch.zeros(1, 1, 2)
+    hashes = {Plane(normal * k, mean, ("a", "b")).sha256 for k in (1, 2, 2)}
+    assert len(hashes) == 2 and all(len(h) == 64 for h in hashes)

@@ -262,9 +262,11 @@ def relative_outcomes(
     """
     rows = [row for title, choices in others.items() for row in ((title, None), *choices.items())]
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 0.21 * len(rows) + 0.6), sharey=True)
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     for axis, name, title in zip(axes, ("K", "jnd"), ("K / ours", "JND(M) / ours")):
         axis.axvline(1, color=GREY, linewidth=1)
         axis.set(xscale="log", title=title)
+        across = axis.get_yaxis_transform()  # x as a share of the width, y in rows
         for y, (_, outcome) in enumerate(rows):
             if outcome is None:
                 continue
@@ -276,13 +278,17 @@ def relative_outcomes(
             if len(flipped):
                 axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
             if (never := len(ratios) - len(flipped)) and name == "K":
-                axis.text(0.99, y, f"{never} of {len(ratios)} never flip", color=GREY, fontsize=7.5,
-                          ha="right", va="center", transform=axis.get_yaxis_transform(),
-                          bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+                axis.annotate(f"{never} of {len(ratios)} never flip", (1, y), color=GREY, fontsize=7.5,
+                              xycoords=across, ha="right", va="center", bbox=white)
         axis.xaxis.set_major_formatter("{x:g}")
-    axes[0].set_yticks(range(len(rows)), [label for label, _ in rows])
-    for tick, (_, outcome) in zip(axes[0].get_yticklabels(), rows):
-        tick.set_fontweight("normal" if outcome else "bold")
+    if axes[0].texts:  # they need room beside the dots
+        low, high = axes[0].get_xlim()
+        axes[0].set_xlim(low, high * (high / low) ** 0.4)
+    axes[0].set_yticks(range(len(rows)), [label if outcome else "" for label, outcome in rows])
+    for y, (title, outcome) in enumerate(rows):
+        if outcome is None:
+            axes[0].annotate(title, (0, y), (-135, 0), xycoords=axes[0].get_yaxis_transform(),
+                             textcoords="offset points", va="center", weight="bold", bbox=white)
     axes[0].set_ylim(len(rows) - 0.5, -0.5)
     for axis in axes:
         axis.tick_params(axis="y", length=0)

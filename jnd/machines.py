@@ -95,7 +95,7 @@ class Plane(nn.Module):
         return torch.stack((torch.zeros_like(margin), margin), 1)
 
     def distance(self, pixels: Tensor) -> Tensor:
-        """|w·(x − mean)| / ‖w‖, the length of the shortest way over the plane: (B,), grey levels."""
+        """Length of the shortest way to the plane, from the size of w·(x − mean) / ‖w‖: (B,)."""
         return self(pixels)[:, 1].abs() / torch.linalg.vector_norm(self.normal)
 
 

@@ -98,7 +98,8 @@ def in_words(readings: Sequence[Mapping], table: pd.DataFrame, images: int) -> s
         raise ValueError(f"{min(odd)}: data/paper.yaml and what was tried do not agree")
     blocks = []
     for r in readings:
-        says = f"**{r['where']}: {r['about']}.** {r['unclear']} *We take* {r['reading']}: {r['because']}."
+        says = f"**{r['where']}: {r['about']}.** {r['unclear']} "
+        says += f"*Our reading:* {r['reading']}, because {r['because']}."
         if "parameter" in r:
             says += f" (Parameter: {r['parameter']}.)"
         if "untried" in r:

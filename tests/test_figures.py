@@ -129,8 +129,8 @@ def test_relative_outcomes_are_multiples_of_ours():
     other = {"K": torch.tensor([20.0, 20.0, torch.nan]), "jnd": torch.tensor([3.0, 2.0, torch.nan])}
     figure = figures.relative_outcomes(ours, {"Eq. 1": {"away": other}})
     left, right = figure.axes
-    assert [label.get_text() for label in left.get_yticklabels()] == ["Eq. 1", "away"]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["", "away"]
     dots = [[line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "o"] for axis in (left, right)]
     assert dots == [[[2, 1]], [[3, 1]]]
-    assert [t.get_text() for t in left.texts] == ["1 of 3 never flip"] and not right.texts
+    assert [t.get_text() for t in left.texts] == ["1 of 3 never flip", "Eq. 1"] and not right.texts
     assert left.get_xscale() == "log"

@@ -53,7 +53,7 @@ def psychometric(moved: Tensor, share: Tensor, expected: Tensor, border: float) 
     axis.set(xlabel="size of the change t, grey levels", ylabel="share of trials\nin which it is noticed")
     axis.set(ylim=(-0.03, 1.03), xlim=(0, moved.max().item()))
     axis.annotate(f"d = {border:.1f}", (border, 0), xytext=(4, 3), textcoords="offset points", color=BLUE)
-    axis.legend(loc="upper left")
+    axis.legend(loc="center right")
     return figure
 
 

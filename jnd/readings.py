@@ -115,7 +115,7 @@ def _change(row: pd.Series, images: int) -> str:
     flips = "" if row["flip"] == images else f"{row['flip']:.0f} of {images} flip"
     if not row["flip"]:
         return "nothing flips"
-    changed = f"K × {row['K / ours']:.2f}, JND × {row['JND / ours']:.2f}, PSNR {row['PSNR, dB']:.1f} dB"
+    changed = f"K × {row['K / ours']:.3g}, JND × {row['JND / ours']:.3g}, PSNR {row['PSNR, dB']:.1f} dB"
     return f"{flips}; of these {changed}" if flips else changed
 
 

@@ -88,7 +88,7 @@ READING = {"id": "units", "where": "IV", "about": "α", "unclear": "It is missin
 def test_words_say_what_changed_and_what_never_flips(table):
     assert in_words([READING], table, 3) == (
         "**IV: α.** It is missing. *Our reading:* 1, because K fits.\n\n"
-        "- faster: 2 of 3 flip; of these K × 0.50, JND × 1.00, PSNR 40.0 dB\n"
+        "- faster: 2 of 3 flip; of these K × 0.5, JND × 1, PSNR 40.0 dB\n"
         "- never: nothing flips"
     )
 

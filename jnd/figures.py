@@ -46,14 +46,14 @@ def psychometric(moved: Tensor, share: Tensor, expected: Tensor, border: float) 
         expected: (n,), the same in closed form.
         border: the change from which on it is noticed without noise.
     """
-    figure, axis = plt.subplots(figsize=(5, 2.6))
+    figure, axis = plt.subplots(figsize=(7.4, 2.6))
     axis.step([0, border, moved.max()], [0, 1, 1], where="post", color=BLUE, label="no noise: a machine")
     axis.plot(moved, expected, "--", color=ORANGE, label="noise inside: Φ((t − d) / s)")
     axis.plot(moved, share, "o", color=ORANGE, markersize=3.5, label="the same, counted")
     axis.set(xlabel="size of the change t, grey levels", ylabel="share of trials\nin which it is noticed")
     axis.set(ylim=(-0.03, 1.03), xlim=(0, moved.max().item()))
     axis.annotate(f"d = {border:.1f}", (border, 0), xytext=(4, 3), textcoords="offset points", color=BLUE)
-    axis.legend(loc="center right")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

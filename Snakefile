@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
-NOTEBOOKS = ["imagenet", "cifar10", "forensics", "detection"]
+NOTEBOOKS = ["idea", "imagenet", "cifar10", "detection", "forensics", "reading"]
 FOLLOWS = {"forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}

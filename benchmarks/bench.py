@@ -30,9 +30,10 @@ from torch.nn.functional import cross_entropy, normalize
 from torchattacks import PGD
 
 from jnd import Cost, find_jnd, load_machine
-from jnd.datasets import DATA, PACKAGED, load_photos
+from jnd.datasets import PACKAGED, load_photos
 from jnd.metrics import quality
 from jnd.objectives import ranked_class
+from jnd.registry import DATA
 from jnd.results import _commit
 
 SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]

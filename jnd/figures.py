@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from jnd.descent import Trajectory, eight_bit
+from jnd.machines import Plane
 
 STYLE = {
     "figure.dpi": 150, "savefig.dpi": 150, "savefig.bbox": "tight", "figure.facecolor": "white",
@@ -32,6 +33,87 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         plt.close(result)  # the caller shows it
         return result
 
+    return figure
+
+
+@_styled
+def psychometric(moved: Tensor, share: Tensor, expected: Tensor, border: float) -> Figure:
+    """How often an observer with noise inside notices a change, and what one without noise says.
+
+    Args:
+        moved: (n,), sizes of the change, grey levels.
+        share: (n,), of the trials in which it was noticed, 0..1.
+        expected: (n,), the same in closed form.
+        border: the change from which on it is noticed without noise.
+    """
+    figure, axis = plt.subplots(figsize=(7.4, 2.6))
+    axis.step([0, border, moved.max()], [0, 1, 1], where="post", color=BLUE, label="no noise: a machine")
+    axis.plot(moved, expected, "--", color=ORANGE, label="noise inside: Φ((t − d) / s)")
+    axis.plot(moved, share, "o", color=ORANGE, markersize=3.5, label="the same, counted")
+    axis.set(xlabel="size of the change t, grey levels", ylabel="share of trials\nin which it is noticed")
+    axis.set(ylim=(-0.03, 1.03), xlim=(0, moved.max().item()))
+    axis.annotate(f"d = {border:.1f}", (border, 0), xytext=(4, 3), textcoords="offset points", color=BLUE)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@_styled
+def paths_in_the_plane(machine: Plane, paths: Mapping[str, Tensor], found: Mapping[str, Trajectory]) -> Figure:
+    """An image of two pixels as a point, and its way to the line where the machine's answer changes.
+
+    A panel per arm: x(0) .. x(K), the line, and around x(0) the circle of the shortest way to it.
+
+    Args:
+        machine: takes images (B, 1, 1, 2).
+        paths: arm -> x(k), (N + 1, 1, 1, 2).
+        found: arm -> its descent, of one image.
+    """
+    figure, axes = plt.subplots(1, len(paths), figsize=(2.5 * len(paths), 2.9), sharey=True, squeeze=False)
+    levels = torch.arange(256)
+    grid = torch.stack(torch.meshgrid(levels, levels, indexing="xy"), -1).view(-1, 1, 1, 2)
+    margin = machine(grid)[:, 1].view(256, 256)
+    for axis, (arm, path) in zip(axes[0], paths.items()):
+        colour, K = ARMS[arm][0], int(found[arm].K[0])
+        ways = path[: K + 1 if K >= 0 else None].view(-1, 2)
+        axis.contourf(levels, levels, margin, [-np.inf, 0, np.inf], colors=["#e8e8ee", "#fff6da"])
+        axis.contour(levels, levels, margin, [0], colors="black", linewidths=1)
+        axis.plot(*ways.T, "o-", color=colour, markersize=3, linewidth=0.7)
+        axis.plot(*ways[0], "o", color="black", markersize=5)
+        axis.annotate("x(0)", ways[0], xytext=(-5, -4), textcoords="offset points", ha="right", va="top")
+        axis.add_patch(plt.Circle(ways[0], machine.distance(found[arm].x0).item(), fill=False,
+                                  color=GREY, linewidth=0.8, linestyle=":"))
+        if K >= 0:
+            axis.plot(*ways[-1], "D", color=colour, markersize=5)
+            axis.annotate("x(K)", ways[-1], xytext=(6, 0), textcoords="offset points", va="center")
+        jnd = found[arm].jnd.item()
+        axis.set(title=f"arm {arm}: K = {K}, JND = {jnd:.4f}", xlabel="left pixel", aspect="equal",
+                 xlim=(0, 255), ylim=(0, 255), xticks=(0, 100, 200), yticks=(0, 100, 200))
+        for name, place, side in zip(machine.categories, (0.04, 0.96), (("left", "bottom"), ("right", "top"))):
+            axis.text(place, place, name, ha=side[0], va=side[1], transform=axis.transAxes, style="italic")
+    axes[0][0].set_ylabel("right pixel")
+    return figure
+
+
+@_styled
+def ways(panels: Mapping[str, Mapping[str, Trajectory]], border: float) -> Figure:
+    """How far x(k) is from x(0), against k, with x(K) marked and the border as a dashed line.
+
+    Args:
+        panels: title -> label -> the descent of one image.
+        border: distance of the border from x(0).
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3), sharey=True, squeeze=False)
+    for axis, (title, curves) in zip(axes[0], panels.items()):
+        axis.axhline(border, color=GREY, linestyle="--", linewidth=1)
+        shades = mpl.colormaps["viridis"](np.linspace(0, 0.8, len(curves)))
+        for (label, found), colour in zip(curves.items(), shades):
+            distance, K = found.distance[:, 0].cpu(), int(found.K[0])
+            axis.plot(distance, color=colour, label=label)
+            if K >= 0:
+                axis.plot(K, distance[K], "D", color=colour, markersize=5)
+        axis.set(title=title, xlabel="iteration k")
+        axis.legend(loc="best")
+    axes[0][0].set_ylabel("‖x(k) − x(0)‖₂, grey levels")
     return figure
 
 
@@ -128,8 +210,9 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
     A row for each image and each entry of ``changed``: the changed image, the signed change (mean
     of the channels, one scale per image) and its root mean square over windows of 15 pixels.
     """
-    rows = len(x0) * len(changed)
-    figure, axes = plt.subplots(rows, 3, figsize=(7.4, 2.3 * rows), squeeze=False)
+    rows, (height, width) = len(x0) * len(changed), x0.shape[2:]
+    size = (7.4, rows * (2.2 * height / width + 0.1))
+    figure, axes = plt.subplots(rows, 3, figsize=size, squeeze=False)
     for axis, title in zip(axes[0], ("changed image", "change", "where: root mean square")):
         axis.set_title(title)
     axes_rows = iter(axes)
@@ -201,6 +284,52 @@ def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hasha
         margin = 0.05 * (max(reach) - min(reach))
         axis.set(title=f"{metric}{', dB' if metric == 'PSNR' else ''}", xticks=(0, 1),
                  xticklabels=columns, ylim=(min(reach) - margin, max(reach) + margin))
+    return figure
+
+
+@_styled
+def relative_outcomes(
+    ours: Mapping[str, Tensor], others: Mapping[str, Mapping[str, Mapping[str, Tensor]]]
+) -> Figure:
+    """K and JND(M) of other choices as multiples of ours: a dot per image, a diamond for the median.
+
+    Args:
+        ours: ``K`` and ``jnd``, (B,) each, NaN where nothing flips.
+        others: title of a reading -> choice -> the same.
+    """
+    rows = [row for title, choices in others.items() for row in ((title, None), *choices.items())]
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 0.21 * len(rows) + 0.6), sharey=True)
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    for axis, name, title in zip(axes, ("K", "jnd"), ("K / ours", "JND(M) / ours")):
+        axis.axvline(1, color=GREY, linewidth=1)
+        axis.set(xscale="log", title=title)
+        across = axis.get_yaxis_transform()  # x as a share of the width, y in rows
+        for y, (_, outcome) in enumerate(rows):
+            if outcome is None:
+                continue
+            ratios = (outcome[name] / ours[name]).cpu().numpy()
+            flipped = ratios[np.isfinite(ratios)]
+            axis.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
+            axis.plot(flipped, np.full(len(flipped), y), "o", color=BLUE, alpha=0.35, markersize=4,
+                      markeredgewidth=0)
+            if len(flipped):
+                axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
+            if (never := len(ratios) - len(flipped)) and name == "K":
+                axis.annotate(f"{never} of {len(ratios)} never flip", (1, y), color=GREY, fontsize=7.5,
+                              xycoords=across, ha="right", va="center", bbox=white)
+        axis.xaxis.set_major_formatter("{x:g}")
+    if axes[0].texts:  # they need room beside the dots
+        low, high = axes[0].get_xlim()
+        axes[0].set_xlim(low, high * (high / low) ** 0.4)
+    axes[0].set_yticks(range(len(rows)), [label if outcome else "" for label, outcome in rows])
+    for y, (title, outcome) in enumerate(rows):
+        if outcome is None:
+            axes[0].annotate(title, (0, y), (-135, 0), xycoords=axes[0].get_yaxis_transform(),
+                             textcoords="offset points", va="center", weight="bold", bbox=white)
+    axes[0].set_ylim(len(rows) - 0.5, -0.5)
+    for axis in axes:
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
     return figure
 
 

@@ -185,8 +185,9 @@ def visits(pages, root) -> list[dict]:
 
 def test_every_page_is_there(pages):
     names = (
-        "index claims method notebooks/imagenet step-by-step real-photos notebooks/cifar10 real-cifar10 "
-        "notebooks/forensics reproduce machines-and-data status api bibliography genindex search"
+        "index claims notebooks/idea method notebooks/reading notebooks/imagenet step-by-step real-photos "
+        "notebooks/cifar10 real-cifar10 notebooks/detection real-road notebooks/forensics "
+        "reproduce machines-and-data status api bibliography genindex search"
     )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
 

@@ -8,6 +8,7 @@ import torch
 from jnd import figures
 from jnd.cost import Cost
 from jnd.descent import find_jnd
+from jnd.machines import Plane
 
 
 @pytest.fixture
@@ -91,3 +92,60 @@ def test_paired_differences_mark_mean_and_interval(generator):
     assert left.get_title() == "PSNR, dB" and right.get_title() == "UQI"
     assert [line.get_xdata()[0] for line in right.lines] == [0, 0.5]
     assert sum(bar.get_height() for bar in right.patches[:25]) == 20
+
+
+def test_psychometric_has_the_step_at_the_border():
+    moved = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    figure = figures.psychometric(moved, torch.tensor([0.0, 0.2, 0.6, 1.0]), moved / 3, 1.5)
+    step, expected, counted = figure.axes[0].lines
+    assert step.get_xdata().tolist() == [0, 1.5, 3] and step.get_ydata().tolist() == [0, 1, 1]
+    assert np.allclose(expected.get_ydata(), moved / 3) and counted.get_ydata()[1] == pytest.approx(0.2)
+
+
+@pytest.fixture
+def walk():
+    """An image of two pixels that goes right by 0.5 at first, over the line left = 100."""
+    machine = Plane(torch.tensor([[[0.1, 0.0]]]), torch.tensor([[[100.0, 0.0]]]), ("night", "day"))
+    path = []
+    found = find_jnd(machine, torch.tensor([[[[98.0, 30.0]]]]), target=1, alpha=10.0, max_iter=9,
+                     cost=Cost.arm("none"), watch=lambda k, x: path.append(x[0].clone()))
+    return machine, torch.stack(path), found
+
+
+def test_paths_in_the_plane_end_at_K(walk):
+    machine, path, found = walk
+    (axis,) = figures.paths_in_the_plane(machine, {"none": path}, {"none": found}).axes
+    K = found.K.item()
+    assert 0 < K < 9 and f"K = {K}," in axis.get_title()
+    assert np.allclose(axis.lines[0].get_xydata(), path[: K + 1].view(-1, 2))
+    (circle,) = axis.patches
+    assert np.allclose(circle.center, (98, 30)) and circle.radius == pytest.approx(2)
+
+
+def test_paths_in_the_plane_that_never_arrive_are_shown_whole(walk):
+    machine, path, _ = walk
+    still = find_jnd(machine, path[:1], target=1, alpha=1e-3, max_iter=9, cost=Cost.arm("none"))
+    (axis,) = figures.paths_in_the_plane(machine, {"none": path[:1].repeat(10, 1, 1, 1)}, {"none": still}).axes
+    assert len(axis.lines[0].get_xdata()) == 10 and "x(K)" not in [t.get_text() for t in axis.texts]
+
+
+def test_ways_mark_K_only_where_there_is_one(walk):
+    machine, path, found = walk
+    still = find_jnd(machine, path[:1], target=1, alpha=1e-3, max_iter=9, cost=Cost.arm("none"))
+    (axis,) = figures.ways({"step": {"long": found, "short": still}}, 2.0).axes
+    border, long, mark, short = axis.lines
+    assert border.get_ydata()[0] == 2 and np.allclose(long.get_ydata(), found.distance[:, 0])
+    assert (mark.get_xdata(), mark.get_ydata()) == (found.K.item(), found.distance[found.K.item(), 0])
+    assert short.get_label() == "short"
+
+
+def test_relative_outcomes_are_multiples_of_ours():
+    ours = {"K": torch.tensor([10.0, 20.0, 5.0]), "jnd": torch.tensor([1.0, 2.0, 4.0])}
+    other = {"K": torch.tensor([20.0, 20.0, torch.nan]), "jnd": torch.tensor([3.0, 2.0, torch.nan])}
+    figure = figures.relative_outcomes(ours, {"Eq. 1": {"away": other}})
+    left, right = figure.axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["", "away"]
+    dots = [[line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "o"] for axis in (left, right)]
+    assert dots == [[[2, 1]], [[3, 1]]]
+    assert [t.get_text() for t in left.texts] == ["1 of 3 never flip", "Eq. 1"] and not right.texts
+    assert left.get_xscale() == "log"

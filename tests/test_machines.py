@@ -9,8 +9,10 @@ from torch import nn
 from torchvision.transforms.v2.functional import center_crop
 
 from jnd import load_machine
+from jnd.cost import Cost
 from jnd.datasets import load_photos
-from jnd.machines import BUNDLED, rightly_named
+from jnd.descent import find_jnd
+from jnd.machines import BUNDLED, Plane, rightly_named
 from jnd.registry import DATA
 
 PIXELS = (2, 3, 80, 96)
@@ -222,3 +224,20 @@ class TestOfficialWeights:
         as_official("squeezenet1_1", {"bias": pickle.Pickler})
         with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
             load_machine("squeezenet1_1", "official")
+
+
+def test_the_jnd_of_a_plane_is_its_distance():
+    """(3, 4)·(x − (10, 20)) = 0 is 25 / 5 from (15, 22.5); the walk ends at most a step beyond."""
+    machine = Plane(torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[10.0, 20.0]]]), ("a", "b"))
+    x0 = torch.tensor([[[[15.0, 22.5]]], [[[10.0, 20.0]]]])
+    assert machine.distance(x0).tolist() == pytest.approx([5, 0])
+    assert machine(x0).argmax(1)[0] == 1
+    found = find_jnd(machine, x0[:1], target=0, alpha=0.01, cost=Cost.arm("none"))
+    way = found.jnd.item() * x0[0].norm().item()
+    assert 5 < way <= 5 + 0.01 * 5
+
+
+def test_two_planes_have_two_hashes():
+    normal, mean = torch.ones(1, 1, 2), torch.zeros(1, 1, 2)
+    hashes = {Plane(normal * k, mean, ("a", "b")).sha256 for k in (1, 2, 2)}
+    assert len(hashes) == 2 and all(len(h) == 64 for h in hashes)

@@ -28,10 +28,14 @@ def execute(folder, name, **parameters):
 
 # in an order in which each finds what it follows
 FILES = {
+    "idea": "psychometric.png paths.png ways.png arms.csv step-sizes.csv metrics.json",
+    "reading": "choices.png readings.csv metrics.json",
     "imagenet": "fig1.png fig2-a.png fig2-b.png perturbation.png k.csv table1.csv viewer.json "
                 "images.safetensors metrics.json",
     "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv paired-test.csv paired-test-small.csv "
                "differences.png images.safetensors metrics.json",
+    "detection": "before.csv fig3.png confidence.csv curves-box.png curves-class.png perturbation.png "
+                 "inside.csv k.csv quality.csv images.safetensors metrics.json",
     "forensics": "table1.png table1-by-number.csv table1-best.csv table2.png table2-by-number.csv "
                  "table2-best.csv metrics.json",
 }

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jnd.datasets import fetch, sha256
+from jnd.registry import fetch, sha256
 
 MARKS = {
     "reproduced": "✓\N{NO-BREAK SPACE}reproduced",

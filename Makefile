@@ -2,13 +2,14 @@
 #                  print Tables I and II
 # make data        set up, fetch ahead what PROFILE takes from outside; says first what and how large
 # make test        set up, run the tests
+# make bench       set up, time the descent and the metrics beside other libraries
 # make setup       the installation alone
 
 PYTHON ?= python3
 PROFILE ?= bundled
 BIN = .venv/bin
 
-.PHONY: reproduce data test setup lock repository
+.PHONY: reproduce data test bench setup lock repository
 
 reproduce: setup
 	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --config profile=$(PROFILE)
@@ -19,6 +20,10 @@ data: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m pip install --no-deps --require-hashes -r benchmarks/peers.lock
+	$(BIN)/python -W ignore benchmarks/bench.py
 
 setup: .venv/installed
 
@@ -33,6 +38,8 @@ setup: .venv/installed
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
+	uv pip compile benchmarks/peers.in --no-deps --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o benchmarks/peers.lock
 
 # The one place to say where the repository is: make repository URL=https://github.com/OWNER/NAME
 repository:

@@ -1,7 +1,7 @@
 """Time the descent and the metrics beside other libraries: make bench
 
 Each contender runs in turn, round after round in one process, so that what slows the computer for
-a while slows all of them; a ratio compares runs of the same round. Writes data/measured/speed.json.
+a while slows all of them; a ratio compares runs of the same round. Writes benchmarks/speed.json.
 """
 
 import argparse
@@ -33,7 +33,6 @@ from jnd import Cost, find_jnd, load_machine
 from jnd.datasets import PACKAGED, load_photos
 from jnd.metrics import quality
 from jnd.objectives import ranked_class
-from jnd.registry import DATA
 from jnd.results import _commit
 
 SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]
@@ -213,7 +212,7 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=DATA / "measured" / "speed.json")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("speed.json"))
     args = parser.parse_args()
     packages = ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "sewar")
     content = {

@@ -1,8 +1,8 @@
 """How Tables I and II may have been measured: pipelines from images to the four numbers.
 
-The paper does not say what it did between the images and the tables. A :class:`~jnd.multiverse.Pipeline` is one
-plausible way, :data:`~jnd.multiverse.PIPELINES` are all of them, and :class:`~jnd.multiverse.Multiverse` says how near each comes
-to what is printed.
+The paper does not say what it did between the images and the tables. A
+:class:`~jnd.multiverse.Pipeline` is one plausible way, :data:`~jnd.multiverse.PIPELINES` are all of
+them, and :class:`~jnd.multiverse.Multiverse` says how near each comes to what is printed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ import re
 
 from docutils import nodes
 
-SHOWS = re.compile(r'\.show_(?:figure|table)\(.*?"([\w-]+)"\s*\)$', re.MULTILINE | re.DOTALL)
+SHOWS = re.compile(r'\.show_(?:figure|table)\(.*?"([\w-]+)"\s*,?\s*\)$', re.MULTILINE | re.DOTALL)
 
 
 def parts(inside: nodes.Element, kind: str) -> list[nodes.Element]:

@@ -116,6 +116,20 @@ def test_table(test: SimpleNamespace) -> str:
     return "\n".join(lines)
 
 
+def pipelines_table(rows: list[SimpleNamespace]) -> str:
+    """The first pipelines of a table of forensics, and what they give with and without."""
+    lines = ["| | PSNR, dB | UQI | SCC | VIF | near |", "|---|--:|--:|--:|--:|--:|"]
+    for row in map(vars, rows):
+        way = [row["images"], row["pairing"], row["original"], row["changed"], row["kept"]]
+        means = [
+            " / ".join(f"{row[f'{metric}, {arm}']:.2f}" for arm in ("with", "without"))
+            for metric in ("PSNR", "UQI", "SCC", "VIF")
+        ]
+        near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 8"
+        lines.append("| " + " | ".join(["; ".join(filter(None, way)), *means, near]) + " |")
+    return "\n".join(lines)
+
+
 def load_page(path: Path) -> SimpleNamespace:
     """The values of a metrics.json with their provenance."""
     try:
@@ -131,12 +145,15 @@ def load_page(path: Path) -> SimpleNamespace:
 
 def measured_elsewhere(folder: Path) -> SimpleNamespace:
     """Results that are kept in the repository, as their photos or machines may not be passed on."""
-    pages = {path.stem: load_page(path) for path in folder.glob("*.json")}
-    for page in pages.values():
+    pages = {}
+    for path in folder.glob("*.json"):
+        page = pages[path.stem] = load_page(path)
         if hasattr(page, "photos"):
             page.k_table = k_table(page)
         if hasattr(page, "many"):
             page.test_table = test_table(page.many.test)
+        if path.stem.endswith("forensics"):
+            page.pipelines_table = pipelines_table(page.table2[:5])
     return SimpleNamespace(**pages)
 
 

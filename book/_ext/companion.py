@@ -111,7 +111,7 @@ def test_table(test: SimpleNamespace) -> str:
         lines.append(
             f"| {name} | {r['images']} | {r['with']:.4g} ± {r['with, sd']:.2g} "
             f"| {r['without']:.4g} ± {r['without, sd']:.2g} | {r['difference']:.2g} "
-            f"| {r['low']:.2g} to {r['high']:.2g} | {r['p_holm']:.1g} |"
+            f"| {r['low']:.2g} to {r['high']:.2g} | {r['p_holm']:.1g} |".replace("-", "−")
         )
     return "\n".join(lines)
 

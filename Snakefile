@@ -85,6 +85,7 @@ rule book:
         Path("data/weights").glob("*"),
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
+        "data/speed.json",
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],
     output:
         "book/_build/html/index.html",

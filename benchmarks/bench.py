@@ -1,7 +1,7 @@
 """Time the descent and the metrics beside other libraries: make bench
 
 Each contender runs in turn, round after round in one process, so that what slows the computer for
-a while slows all of them; a ratio compares runs of the same round. Writes benchmarks/speed.json.
+a while slows all of them; a ratio compares runs of the same round. Writes data/speed.json.
 """
 
 import argparse
@@ -33,10 +33,11 @@ from jnd import Cost, find_jnd, load_machine
 from jnd.datasets import PACKAGED, load_photos
 from jnd.metrics import quality
 from jnd.objectives import ranked_class
+from jnd.registry import DATA
 from jnd.results import _commit
 
 SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]
-STEPS = 10
+STEPS = 5
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
 
@@ -133,8 +134,9 @@ def steps(rounds: int) -> dict[str, dict]:
         classifier, machine = machines(architecture)
         x0, _ = load_photos(PACKAGED[:batch], size)
         times = interleaved(contenders(classifier, machine, x0), rounds)
-        found[f"{architecture}, {size} px, batch {batch}"] = summary(times, "floor", STEPS) | {
-            "cosine": gradient_cosine(classifier, machine, x0)
+        found[f"{architecture}, {size} px, batch {batch}"] = {
+            "contenders": summary(times, "floor", STEPS),
+            "cosine": gradient_cosine(classifier, machine, x0),
         }
     return found
 
@@ -211,8 +213,8 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("speed.json"))
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=DATA / "speed.json")
     args = parser.parse_args()
     packages = ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "sewar")
     content = {
@@ -234,10 +236,9 @@ def main() -> None:
     }
     for title, rows in content["values"]["steps"].items():
         print(title)
-        for name, row in rows.items():
-            if isinstance(row, dict):
-                print(f"  {name:14s} {row['ms']:8.1f} ms  {row['ratio']:.2f} × the floor "
-                      f"({row['low']:.2f} to {row['high']:.2f})")
+        for name, row in rows["contenders"].items():
+            print(f"  {name:14s} {row['ms']:8.1f} ms  {row['ratio']:.2f} × the floor "
+                  f"({row['low']:.2f} to {row['high']:.2f})")
     print({key: value for key, value in content["values"].items() if key != "steps"})
     args.out.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 

@@ -1,8 +1,9 @@
-"""What the pages "Status" and "Machines and data" show, as Markdown."""
+"""What the pages "Status", "Speed" and "Machines and data" show, as Markdown."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from jnd.registry import fetch, sha256
@@ -90,4 +91,34 @@ def cards(weights: Path) -> str:
     return "\n\n".join(
         f"```{{include}} ../data/weights/{card.name}\n:heading-offset: 2\n```"
         for card in sorted(weights.glob("*.md"))
+    )
+
+
+def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
+    """What benchmarks/bench.py has measured: ``steps`` and ``others``, two tables; ``line``."""
+    p, values = measured["provenance"], measured["values"]
+    steps = ["| | ms | times the floor | cosine |", "|---|--:|--:|--:|"]
+    for setting, rows in values["steps"].items():
+        steps.append(f"| **{setting}** | | | {rows['cosine']:.6f} |")
+        for name, row in rows["contenders"].items():
+            steps.append(
+                f"| {name} | {row['ms']:.1f} | {row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f}) | |"
+            )
+    leaving, pair, memory = values["leaving"], values["metrics"], values["memory"]
+    others = [
+        "| what | here | beside |", "|---|--:|--:|",
+        "| ten photos until each is noticed; to the end of 150 updates "
+        f"| {leaving['seconds, leaving']:.1f} s | {leaving['seconds, to the end']:.1f} s |",
+        "| forwards of one image in these, counted "
+        f"| {leaving['image steps, leaving']} | {leaving['image steps, to the end']} |",
+        "| PSNR, UQI, SCC and VIF of a pair of 299×299, one thread; sewar "
+        f"| {pair['jnd']['ms']:.0f} ms | {pair['sewar']['ms']:.0f} ms |",
+        "| memory at most, ten images of 299×299 through Inception v3; before that "
+        f"| {memory['peak']:.0f} MB | {memory['before']:.0f} MB |",
+    ]
+    packages = ", ".join(f"{name} {version}" for name, version in p["packages"].items())
+    line = f"{p['processor']}, {p['threads']} threads · {packages} · commit {p['commit'][:16]} · {p['date'][:10]}"
+    return SimpleNamespace(
+        steps="\n".join(steps), others="\n".join(others), line=line,
+        rounds=p["rounds"], count=p["steps"],
     )

@@ -127,6 +127,9 @@ def test_profiles_set_only_parameters(path):
      ("imagenet", {"photos": ["cat", "coffee"]}, r"curves = \[1, 2\]: name two of the photos 0\.\.1"),
      ("cifar10", {"data": "none.npz"}, 'no data file none.npz; "official" fetches CIFAR-10'),
      ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 200 images"),
+     ("detection", {"machine": "retinanet"}, "unknown detector 'retinanet': use 'retinanet_googlenet_fpn'"),
+     ("detection", {"category": "cart"}, "retinanet_googlenet_fpn knows no 'cart', but car"),
+     ("detection", {"box": [120, 112, 400, 172]}, "must have x1 < x2 and y1 < y2 and lie within"),
      ("forensics", {"high_resolution": "imagnet"}, "imagnet has left no results in custom: run"),
      ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR")],
 )

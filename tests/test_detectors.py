@@ -9,8 +9,10 @@ from torch import nn
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import box_iou, nms
 
+from jnd.datasets import load_picture
 from jnd.detectors import (
-    decode, encode, iou, load_detector, resize_boxes, retinanet_googlenet_fpn, unsuppressed
+    BUNDLED, decode, encode, iou, load_detector, resize_boxes, retinanet_googlenet_fpn,
+    unsuppressed,
 )
 
 
@@ -212,3 +214,12 @@ def test_unknown_names_and_weights(ours):
         load_detector("retinanet_resnet50_fpn", path)
     with pytest.raises(FileNotFoundError, match="no weights file"):
         load_detector("retinanet_resnet50_fpn", path.with_name("none.safetensors"))
+
+
+def test_the_bundled_detector_is_small_has_a_card_and_finds_the_road_empty():
+    ((name, weights),) = BUNDLED.items()
+    assert weights.stat().st_size <= 16e6
+    assert weights.with_suffix(".md").read_text(encoding="utf-8").startswith(f"# {weights.stem}")
+    detector = load_detector(name, device="cpu")
+    (seen,) = detector(load_picture("road", 320)[0]).detections()
+    assert "car" in detector.categories and (seen["scores"] < 0.1).all()

@@ -26,7 +26,7 @@ from foolbox import PyTorchModel
 from foolbox.attacks import LinfProjectedGradientDescentAttack
 from safetensors.torch import save_file
 from torch import nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cosine_similarity, cross_entropy
 from torchattacks import PGD
 
 from jnd import Cost, find_jnd, load_machine
@@ -34,7 +34,7 @@ from jnd.datasets import PACKAGED, load_photos
 from jnd.metrics import quality
 from jnd.objectives import ranked_class
 from jnd.registry import DATA
-from jnd.results import _commit
+from jnd.results import commit
 
 SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]
 STEPS = 5
@@ -148,8 +148,9 @@ def gradient_cosine(classifier: Classifier, machine: nn.Module, x0: torch.Tensor
         x = (x0 / scale).requires_grad_()
         loss = cross_entropy(network(x), torch.arange(len(x)), reduction="sum")
         (gradient,) = torch.autograd.grad(loss, x)
-        gradients.append(normalize(gradient.flatten(1), dim=1))
-    return (gradients[0] * gradients[1]).sum(1).min().item()
+        gradients.append(gradient.flatten(1))
+    # eps: the gradients of random weights are shorter than its default
+    return cosine_similarity(*gradients, eps=0.0).min().item()
 
 
 def early_leaving() -> dict[str, float]:
@@ -221,7 +222,7 @@ def main() -> None:
         "provenance": {
             "processor": processor(),
             "threads": torch.get_num_threads(),
-            "commit": _commit(),
+            "commit": commit(),
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "packages": {name: version(name) for name in packages},
             "rounds": args.rounds,

@@ -48,8 +48,7 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
     sources = [photo_source(name) for name in names]
     photos, hashes = [], {}
     for name, (file, box) in zip(names, sources):
-        path = fetch(file) if isinstance(file, str) else file
-        pixels = read_rgb(path)
+        path, pixels = _found(file)
         if box:
             left, top, side = box
             pixels = crop(pixels, top, left, side, side)
@@ -75,8 +74,7 @@ def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
     if long_side < 1:
         raise ValueError(f"size = {long_side}, but a picture has at least 1 pixel")
     file, _ = photo_source(name)
-    path = fetch(file) if isinstance(file, str) else file
-    pixels = read_rgb(path)
+    path, pixels = _found(file)
     sides = [max(1, round(side * long_side / max(pixels.shape[1:]))) for side in pixels.shape[1:]]
     return resize(pixels, sides, antialias=True)[None].float(), {name: sha256(path)}
 
@@ -184,6 +182,12 @@ def read_rgb(path: str | Path) -> Tensor:
                 "Pillow for example: Image.open(path).convert('RGB').save('rgb.png')"
             )
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _found(file: str | Path) -> tuple[Path, Tensor]:
+    """Where what :func:`photo_source` names is, and its pixels."""
+    path = fetch(file) if isinstance(file, str) else file
+    return path, read_rgb(path)
 
 
 def _read_cifar10_archive(path: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -97,7 +97,7 @@ class Run:
             "notebook": self.notebook,
             "parameters": self.parameters,
             **self.subject,
-            "commit": _commit(),
+            "commit": commit(),
             "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
             "seconds": round(time.monotonic() - self.started, 1),
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -316,7 +316,7 @@ def _device_name(device: torch.device) -> str:
     return f"CPU, {torch.get_num_threads()} threads"
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit checked out, with ``+`` if tracked files differ from it."""
     git = ["git", "-C", str(ROOT)]
     try:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import yaml
 from sphinx.errors import ExtensionError
 
+from jnd.multiverse import LABEL, in_words
 from jnd.results import provenance_line
 from reference import MARKS, cards, counts, files_table, speed, status
 
@@ -120,13 +121,12 @@ def pipelines_table(rows: list[SimpleNamespace]) -> str:
     """The first pipelines of a table of forensics, and what they give with and without."""
     lines = ["| | PSNR, dB | UQI | SCC | VIF | near |", "|---|--:|--:|--:|--:|--:|"]
     for row in map(vars, rows):
-        way = [row["images"], row["pairing"], row["original"], row["changed"], row["kept"]]
         means = [
             " / ".join(f"{row[f'{metric}, {arm}']:.2f}" for arm in ("with", "without"))
             for metric in ("PSNR", "UQI", "SCC", "VIF")
         ]
         near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 8"
-        lines.append("| " + " | ".join(["; ".join(filter(None, way)), *means, near]) + " |")
+        lines.append("| " + " | ".join([in_words([row[name] for name in LABEL]), *means, near]) + " |")
     return "\n".join(lines)
 
 

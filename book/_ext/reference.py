@@ -113,7 +113,8 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
         f"| {leaving['image steps, leaving']} | {leaving['image steps, to the end']} |",
         "| PSNR, UQI, SCC and VIF of a pair of 299×299, one thread; sewar "
         f"| {pair['jnd']['ms']:.0f} ms | {pair['sewar']['ms']:.0f} ms |",
-        "| memory at most, ten images of 299×299 through Inception v3; before that "
+        "| memory of the process at most, all libraries of this page loaded: descent of ten images of "
+        "299×299 on Inception v3; before the descent "
         f"| {memory['peak']:.0f} MB | {memory['before']:.0f} MB |",
     ]
     packages = ", ".join(f"{name} {version}" for name, version in p["packages"].items())

@@ -154,6 +154,32 @@ def packaged_squares(count: int, size: int, seed: int = 0) -> tuple[Tensor, dict
     return torch.stack(squares).float(), {name: sha256(fetch(name)) for name in files}
 
 
+def load_squares(source: str, count: int, size: int) -> tuple[Tensor, dict[str, str]]:
+    """Many square photos.
+
+    Args:
+        source: ``"packaged"``: :func:`~jnd.datasets.packaged_squares`; or a folder of pictures,
+            of which the first by name are taken.
+        count: how many.
+        size: side of the result, pixels.
+
+    Returns:
+        images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each file.
+
+    Raises:
+        ValueError: there are fewer pictures, or one that is not 8-bit RGB.
+        OSError: no such folder, or a picture that cannot be read.
+    """
+    if source == "packaged":
+        return packaged_squares(count, size)
+    if not Path(source).is_dir():
+        raise FileNotFoundError(f'no folder {source}; "packaged" needs none')
+    files = sorted(str(path) for path in Path(source).iterdir() if path.is_file())[:count]
+    if len(files) < count:
+        raise ValueError(f"{source} has {len(files)} pictures, {count} are needed")
+    return load_photos(files, size)
+
+
 def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
     """The registered file of a photo and its crop, if it has one; or else the path of a file.
 

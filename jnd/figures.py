@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d
 
 from jnd.descent import Trajectory, eight_bit
 from jnd.machines import Plane
+from jnd.psychometrics import Exponent, Psychometric
 
 STYLE = {
     "figure.dpi": 150, "savefig.dpi": 150, "savefig.bbox": "tight", "figure.facecolor": "white",
@@ -22,6 +23,8 @@ STYLE = {
 }
 # Okabe and Ito's colours, told apart by colour-blind readers
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
+SERIES = ((BLUE, "-"), (ORANGE, "--"), ("#009e73", "-."), ("#cc79a7", ":"), (GREY, "-"))
+_QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 ARMS = {"full": (BLUE, "-"), "l2": ("#009e73", "--"), "none": (ORANGE, ":")}
 
 
@@ -54,6 +57,116 @@ def psychometric(moved: Tensor, share: Tensor, expected: Tensor, border: float) 
     axis.set(ylim=(-0.03, 1.03), xlim=(0, moved.max().item()))
     axis.annotate(f"d = {border:.1f}", (border, 0), xytext=(4, 3), textcoords="offset points", color=BLUE)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@_styled
+def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
+    """A histogram of JND(M) per machine, on one logarithmic axis, with its median.
+
+    Args:
+        jnds: machine -> (B,), NaN where the machine never noticed.
+    """
+    figure, axes = plt.subplots(len(jnds), 1, figsize=(5.6, 1.5 * len(jnds)), sharex=True, squeeze=False)
+    found = {name: values[values.isfinite()].cpu() for name, values in jnds.items()}
+    shown = torch.cat(list(found.values()))
+    shown = shown[shown > 0].log10()
+    low, high = (shown.aminmax() if len(shown) else (-4, -1))
+    bins = 10 ** np.linspace(float(low), float(high) + 1e-3, 31)
+    for axis, (name, values) in zip(axes[:, 0], found.items()):
+        axis.hist(values.numpy(), bins=bins, color="#9ecae1")
+        axis.set(xscale="log", ylabel="images", title=name)
+        if len(values):
+            median = values.median().item()
+            axis.axvline(median, color=ORANGE)
+            axis.annotate(f"median {median:.2g}", (median, 1), xytext=(4, -2), textcoords="offset points",
+                          xycoords=axis.get_xaxis_transform(), va="top", color=ORANGE)
+    axes[-1, 0].set_xlabel("JND(M)")
+    return figure
+
+
+@_styled
+def psychometric_functions(
+    shares: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]],
+    fits: Mapping[str, Mapping[str, Psychometric]],
+) -> Figure:
+    """The share of images noticed against the distortion: counted, and the function fitted.
+
+    A panel per machine; a bar over the threshold is its bootstrap interval.
+
+    Args:
+        shares: machine -> distortion -> relative distortion and whether it was noticed, (L, B).
+        fits: machine -> distortion -> what :func:`~jnd.psychometrics.fit` gives.
+    """
+    figure, axes = plt.subplots(len(shares), 1, figsize=(7.4, 2.6 * len(shares)), sharex=True, squeeze=False)
+    for axis, (machine, kinds) in zip(axes[:, 0], shares.items()):
+        for (kind, (size, seen)), (colour, style) in zip(kinds.items(), SERIES):
+            share, found = seen.double().mean(1).cpu(), fits[machine][kind]
+            typical = size.double().median(1).values.cpu()
+            axis.plot(typical, share, "o", color=colour, markersize=3.5)
+            if not np.isfinite(found.threshold):
+                continue
+            d = np.geomspace(typical[0] / 2, typical[-1] * 1.5, 200)
+            axis.plot(d, found.share(d), style, color=colour, label=kind)
+            axis.plot([found.low, found.high], [0.5, 0.5], color=colour, linewidth=3, alpha=0.5)
+        axis.set(xscale="log", title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
+        axis.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)
+    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes[-1, 0].set_xlabel("relative distortion ‖x − x(0)‖₂ / ‖x(0)‖₂")
+    return figure
+
+
+@_styled
+def weber(
+    scales: Sequence[float], thresholds: Mapping[str, Mapping[str, Tensor]], exponents: Mapping[str, Mapping[str, Exponent]]
+) -> Figure:
+    """Thresholds of scaled images over those of the images as they are, and Weber's law.
+
+    Args:
+        scales: the last is 1, the images as they are.
+        thresholds: scaling -> machine -> (S, B), grey levels; NaN where there is none.
+        exponents: scaling -> machine -> the exponent fitted.
+    """
+    figure, axes = plt.subplots(1, len(thresholds), figsize=(3.4 * len(thresholds), 3), sharey=True, squeeze=False)
+    for axis, (scaling, machines) in zip(axes[0], thresholds.items()):
+        axis.plot(scales, scales, color=GREY, linewidth=1, label="Weber's law")
+        axis.axhline(1, color=GREY, linewidth=1, linestyle=":", label="fixed threshold")
+        for (name, sizes), (colour, style) in zip(machines.items(), SERIES):
+            ratios = (sizes / sizes[-1]).double().log().nanquantile(_QUARTILES.to(sizes.device), dim=1).exp().cpu()
+            found = exponents[scaling][name].exponent
+            axis.plot(scales, ratios[1], style, marker="o", markersize=3.5, color=colour,
+                      label=f"{name}: exponent {found:.2f}")
+            axis.fill_between(scales, ratios[0], ratios[2], color=colour, alpha=0.15, linewidth=0)
+        axis.set(xscale="log", yscale="log", xlabel=f"{scaling}, times that of the photo")
+        axis.set_xticks(scales, [f"{s:g}" for s in scales])
+        axis.minorticks_off()
+        axis.legend(loc="best", fontsize=7.5)
+    axes[0, 0].set_ylabel("threshold, times\nthat of the photo")
+    axes[0, 0].yaxis.set_major_formatter("{x:g}")
+    return figure
+
+
+@_styled
+def dependence(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]]) -> Figure:
+    """How K and JND(M) depend on a choice: medians and quartiles over the images.
+
+    Args:
+        panels: what is varied -> machine -> its values, (V,), and ``K`` and ``JND(M)``, (V, B)
+            each, NaN where nothing flips.
+    """
+    figure, axes = plt.subplots(2, len(panels), figsize=(3.4 * len(panels), 4.2), sharex="col", squeeze=False)
+    for column, (varied, machines) in zip(axes.T, panels.items()):
+        for (name, (at, measured)), (colour, style) in zip(machines.items(), SERIES):
+            for axis, (title, values) in zip(column, measured.items()):
+                quartiles = values.double().nanquantile(_QUARTILES.to(values.device), dim=1).cpu()
+                axis.plot(at, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=name)
+                axis.fill_between(at, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0)
+                axis.set(xscale="log", yscale="log", ylabel=title)
+        column[-1].set_xlabel(varied)
+        ticks = sorted({v for at, _ in machines.values() for v in at})
+        column[-1].set_xticks(ticks, [f"{v:g}" for v in ticks])
+        column[-1].minorticks_off()
+    axes[0, -1].legend(loc="best")
     return figure
 
 

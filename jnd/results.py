@@ -59,17 +59,19 @@ class Run:
         self.started = time.monotonic()
         self.subject: dict[str, Any] = {}
 
-    def uses(self, machine: Machine, data: str, data_sha256: dict[str, str]) -> None:
-        """Name the machine and the data that every figure and number from here on depends on.
+    def uses(self, machines: Machine | Sequence[Machine], data: str, data_sha256: dict[str, str]) -> None:
+        """Name the machines and the data that every figure and number from here on depends on.
 
         ``data`` says in a few words what they are, such as "10 photos".
         """
+        if isinstance(machines, torch.nn.Module):
+            machines = [machines]
         self.subject = {
-            "machine": machine.name,
-            "machine_sha256": machine.sha256,
+            "machine": ", ".join(machine.name for machine in machines),
+            "machine_sha256": ", ".join(machine.sha256 for machine in machines),
             "data": data,
             "data_sha256": data_sha256,
-            "device": _device_name(machine.mean.device),
+            "device": _device_name(machines[0].mean.device),
         }
 
     def follows(self, notebook: str) -> Path:
@@ -140,8 +142,9 @@ class Run:
 def provenance_line(provenance: Mapping[str, Any]) -> str:
     """A provenance in one line, for below a figure or table."""
     p = provenance
+    pairs = zip(p["machine"].split(", "), p["machine_sha256"].split(", "))
     return (
-        f"Profile {p['profile']} · machine {p['machine']} {p['machine_sha256'][:8]} · "
+        f"Profile {p['profile']} · machine {', '.join(f'{name} {sha256[:8]}' for name, sha256 in pairs)} · "
         f"{p['data']} · commit {p['commit'][:16]} · {p['date'][:10]}"
     )
 

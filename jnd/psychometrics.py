@@ -1,0 +1,288 @@
+"""A machine's psychometric functions: how often it notices a distortion, against its size."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import stats
+from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize
+from scipy.special import log_ndtr
+from torch import Tensor, nn
+from torch.linalg import vector_norm
+
+from jnd.descent import eight_bit, find_jnd
+
+BATCH = 25  # images at a time
+RESAMPLES = 500  # of the bootstrap
+SPREADS = 1e-2, 1e2  # between which the fit looks, natural logarithm of the distortion
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """A change that people know, in several levels.
+
+    Attributes:
+        apply: images (B, 3, H, W) in 0..255 and a level -> the images distorted.
+        levels: growing.
+        level: what the level is, with its unit.
+    """
+
+    apply: Callable[[Tensor, float], Tensor]
+    levels: Sequence[float]
+    level: str
+
+
+def noisy(images: Tensor, level: float) -> Tensor:
+    """White Gaussian noise, the same for every level; its norm is ``level`` times the image's."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(images.shape, generator=generator).to(images)
+    return images + level * _per_image(_norm(images) / _norm(noise)) * noise
+
+
+def blurred(images: Tensor, level: float) -> Tensor:
+    """A Gaussian blur whose standard deviation is ``level`` pixels."""
+    pixels = gaussian_filter(images.cpu().numpy(), (0, 0, level, level), mode="nearest")
+    return torch.from_numpy(pixels).to(images)
+
+
+def compressed(images: Tensor, level: float) -> Tensor:
+    """JPEG of quality 100 − ``level``, of the images in 8 bits."""
+    decoded = []
+    for pixels in eight_bit(images).to("cpu", torch.uint8).permute(0, 2, 3, 1).numpy():
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=round(100 - level))
+        decoded.append(np.array(Image.open(file)))
+    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).to(images)
+
+
+def darker(images: Tensor, level: float) -> Tensor:
+    """The share ``level`` of the light taken away."""
+    return images * (1 - level)
+
+
+def along(x0: Tensor, x: Tensor) -> Distortion:
+    """The same way from x(0) as to x, each image its own, in steps of equal relative distortion."""
+    unit = (x - x0) / _per_image(relative_distortion(x0, x))
+    levels = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+    return Distortion(lambda images, level: images + level * unit, levels, "relative distortion")
+
+
+DISTORTIONS = {
+    "Gaussian noise": Distortion(
+        noisy, (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64), "norm of the noise over the image's"
+    ),
+    "blur": Distortion(blurred, (0.3, 0.5, 0.7, 1, 2, 4, 8), "standard deviation, pixels"),
+    "JPEG": Distortion(compressed, (10, 30, 50, 70, 85, 95, 99), "100 − quality"),
+    "brightness": Distortion(
+        darker, (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"
+    ),
+}
+"""Distortions whose thresholds people have measured on themselves."""
+
+
+def just_noticeable(
+    machine: nn.Module, x0: Tensor, label: Tensor, target: Tensor | None, **options: Any
+) -> tuple[Tensor, Tensor]:
+    """K and x(K) of many images, some at a time; each leaves at its K.
+
+    Args:
+        machine: maps pixels (B, 3, H, W) in 0..255 to logits (B, C).
+        x0: (B, 3, H, W), grey levels 0..255.
+        label: (B,), what the machine says of x0.
+        target: (B,), classes to pull to; None: away from the label.
+        **options: of :func:`~jnd.descent.find_jnd`.
+
+    Returns:
+        K (B,) int64, −1 where the machine never noticed; and x(K) (B, 3, H, W), NaN there.
+    """
+    found = []
+    for part in torch.arange(len(x0)).split(BATCH):
+        pulled_to = None if target is None else target[part]
+        found.append(
+            find_jnd(machine, x0[part], label=label[part], target=pulled_to, stop_at_K=True, **options)
+        )
+    return torch.cat([f.K for f in found]), torch.cat([f.x_jnd for f in found])
+
+
+@torch.no_grad()
+def noticed(machine: nn.Module, images: Tensor, label: Tensor) -> Tensor:
+    """Whether the machine says something else than the label (B,), some at a time -> (B,) bool."""
+    return torch.cat([machine(part).argmax(1) for part in images.split(BATCH)]) != label
+
+
+def border(machine: nn.Module, x0: Tensor, x_jnd: Tensor, label: Tensor, steps: int = 7) -> Tensor:
+    """Where on the straight line from x(0) to x(K) the answer changes, by bisection.
+
+    The descent overshoots by up to one update; this tells the size to 1/2**steps of JND(M).
+
+    Returns:
+        images just beyond the border, (B, 3, H, W); NaN where x(K) is.
+    """
+    low, high = x0.new_zeros(len(x0)), x0.new_ones(len(x0))
+    for _ in range(steps):
+        middle = (low + high) / 2
+        there = noticed(machine, torch.lerp(x0, x_jnd, _per_image(middle)), label)
+        low, high = torch.where(there, low, middle), torch.where(there, middle, high)
+    return torch.lerp(x0, x_jnd, _per_image(high))
+
+
+def distance(x0: Tensor, x: Tensor) -> Tensor:
+    """‖x − x(0)‖₂, grey levels: (B, 3, H, W) twice -> (B,)."""
+    return _norm(x - x0)
+
+
+def relative_distortion(x0: Tensor, x: Tensor) -> Tensor:
+    """‖x − x(0)‖₂ / ‖x(0)‖₂, which at x(K) is JND(M) (Eq. 4): (B, 3, H, W) twice -> (B,)."""
+    return distance(x0, x) / _norm(x0)
+
+
+def constant_stimuli(
+    machine: nn.Module, x0: Tensor, label: Tensor, distortion: Distortion
+) -> tuple[Tensor, Tensor]:
+    """Show every image at every one of L levels and ask whether the answer changes.
+
+    Returns:
+        the relative distortion and whether it was noticed, both (L, B).
+    """
+    shown = [distortion.apply(x0, level) for level in distortion.levels]
+    sizes = [relative_distortion(x0, images) for images in shown]
+    return torch.stack(sizes), torch.stack([noticed(machine, images, label) for images in shown])
+
+
+@dataclass(frozen=True)
+class Psychometric:
+    """Ψ(d) = Φ((ln d − ln threshold) / spread): the share of images noticed at distortion d.
+
+    It starts at 0, for the machine has no noise, and ends at 1.
+
+    Attributes:
+        threshold: the distortion noticed in half of the images; NaN where all or none were.
+        low, high: its 95 % bootstrap interval.
+        spread: standard deviation of the images' own thresholds, natural logarithm.
+    """
+
+    threshold: float
+    low: float
+    high: float
+    spread: float
+
+    def share(self, distortion: np.ndarray) -> np.ndarray:
+        """Ψ, of the shape of the distortion."""
+        return stats.norm.cdf(np.log(distortion / self.threshold) / self.spread)
+
+
+def fit(distortion: Tensor, noticed: Tensor, seed: int = 0) -> Psychometric:
+    """The psychometric function of most likelihood.
+
+    Args:
+        distortion: (L, B), of B images at L levels.
+        noticed: (L, B) bool.
+        seed: of the bootstrap, which draws images, each with all its levels.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    F. A. Wichmann and N. J. Hill, "The psychometric function: I. Fitting, sampling, and goodness
+    of fit", Perception & Psychophysics 63(8), 2001, doi:10.3758/BF03194544.
+    """
+    if distortion.shape != noticed.shape or distortion.ndim != 2:
+        raise ValueError(f"two (L, B), not {tuple(distortion.shape)} and {tuple(noticed.shape)}")
+    # a flat image that is blurred does not change; the logarithm wants a number all the same
+    size, seen = distortion.double().clamp(min=1e-9).log().cpu().numpy(), noticed.cpu().numpy()
+    if seen.all() or not seen.any():
+        return Psychometric(*[float("nan")] * 4)
+    start = np.array([np.median(size), 0.0])
+    middle, log_spread = _most_likely(size, seen, start)
+
+    def threshold(images: np.ndarray) -> float:
+        drawn = seen[:, images]
+        if drawn.all() or not drawn.any():
+            return np.nan
+        return np.exp(_most_likely(size[:, images], drawn, np.array([middle, log_spread]))[0])
+
+    low, high = _interval(threshold, size.shape[1], seed)
+    return Psychometric(float(np.exp(middle)), low, high, float(np.exp(log_spread)))
+
+
+def brightness(images: Tensor, scale: float) -> Tensor:
+    """Every pixel times ``scale``."""
+    return scale * images
+
+
+def contrast(images: Tensor, scale: float) -> Tensor:
+    """Every pixel's distance from the image's mean times ``scale``."""
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return mean + scale * (images - mean)
+
+
+SCALINGS = {"brightness": brightness, "contrast": contrast}
+
+
+@dataclass(frozen=True)
+class Exponent:
+    """The exponent e of a threshold that grows as scale**e: 1 is Weber's law, 0 a fixed threshold.
+
+    Attributes:
+        exponent: of all images together, each with its own factor; NaN where nothing tells.
+        low, high: its 95 % bootstrap interval.
+    """
+
+    exponent: float
+    low: float
+    high: float
+
+
+def exponent(scales: Sequence[float], thresholds: Tensor, seed: int = 0) -> Exponent:
+    """The common exponent of the thresholds (S, B) of B images at S scales; NaN where there is none."""
+    y = thresholds.double().cpu().log().numpy()
+    x = np.broadcast_to(np.log(np.array(scales))[:, None], y.shape)
+    x = np.where(np.isfinite(y), x, np.nan)
+    told = np.isfinite(y).sum(0) > 1  # an image measured once says nothing
+    x, y = x[:, told], y[:, told]
+    if not told.any():
+        return Exponent(*[float("nan")] * 3)
+    x, y = x - np.nanmean(x, 0), y - np.nanmean(y, 0)
+    products, squares = np.nansum(x * y, 0), np.nansum(x * x, 0)
+
+    def slope(images: np.ndarray) -> float:
+        return float(products[images].sum() / squares[images].sum())
+
+    return Exponent(slope(np.arange(len(squares))), *_interval(slope, len(squares), seed))
+
+
+def _interval(
+    statistic: Callable[[np.ndarray], float], count: int, seed: int
+) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a statistic of the numbers of ``count`` images."""
+    rng = np.random.default_rng(seed)
+    draws = [statistic(rng.integers(count, size=count)) for _ in range(RESAMPLES)]
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _most_likely(size: np.ndarray, seen: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """(mean, logarithm of the standard deviation) of the normal threshold that fits best."""
+    sign = np.where(seen, 1.0, -1.0)
+
+    def surprise(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        middle, spread = parameters[0], np.exp(parameters[1])
+        z = sign * (size - middle) / spread
+        likely = log_ndtr(z)
+        slope = np.exp(-z * z / 2 - likely) / np.sqrt(2 * np.pi)  # d log Φ(z) / dz
+        return -likely.sum(), np.array([(slope * sign).sum() / spread, (slope * z).sum()])
+
+    bounds = [(size.min() - 5, size.max() + 5), tuple(np.log(SPREADS))]
+    return minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+
+
+def _per_image(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)
+
+
+def _norm(images: Tensor) -> Tensor:
+    return vector_norm(images.flatten(1), dim=1)

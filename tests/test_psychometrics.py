@@ -1,0 +1,176 @@
+"""Psychometric functions, against machines whose threshold is known and scipy's censored fit."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from jnd.cost import Cost
+from jnd.descent import find_jnd
+from jnd.machines import Plane
+from jnd.psychometrics import (
+    BATCH, DISTORTIONS, along, blurred, border, brightness, compressed, constant_stimuli, contrast,
+    darker, distance, exponent, fit, just_noticeable, noisy, relative_distortion,
+)
+
+
+def images(count, size=8, seed=0):
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 255
+
+
+def plane(mean=127.5, size=8):
+    normal = torch.randn(3, size, size, generator=torch.Generator().manual_seed(1))
+    return Plane(normal, torch.full_like(normal, mean), ("left", "right"))
+
+
+def descend(machine, x0, alpha=5.0):
+    label = machine(x0).argmax(1)
+    options = dict(cost=Cost.arm("none"), alpha=alpha, max_iter=4000)
+    return label, *just_noticeable(machine, x0, label, 1 - label, **options)
+
+
+def test_the_border_is_as_far_as_the_plane():
+    machine, x0 = plane(), images(6)
+    label, K, x_jnd = descend(machine, x0)
+    assert (K > 0).all()
+    found = distance(x0, border(machine, x0, x_jnd, label, steps=12))
+    assert torch.allclose(found, machine.distance(x0), rtol=1e-3, atol=0.05)
+
+
+def test_many_images_give_what_they_give_alone():
+    machine, x0 = plane(), images(BATCH + 3)
+    label, K, x_jnd = descend(machine, x0)
+    alone = find_jnd(
+        machine, x0[-1:], target=1 - label[-1:], cost=Cost.arm("none"), alpha=5.0, max_iter=4000
+    )
+    assert K[-1] == alone.K[0] and torch.equal(x_jnd[-1], alone.x_jnd[0])
+
+
+def test_the_psychometric_function_of_a_machine_is_that_of_its_borders():
+    machine, x0 = plane(), images(40)
+    label, _, x_jnd = descend(machine, x0)
+    size, seen = constant_stimuli(machine, x0, label, along(x0, x_jnd))
+    known = machine.distance(x0) / torch.linalg.vector_norm(x0.flatten(1), dim=1)
+    clear = (size / known - 1).abs() > 1e-3
+    assert torch.equal(seen[clear], (size > known)[clear])
+    assert clear.float().mean() > 0.9 and 0.1 < seen.float().mean() < 0.9
+
+
+@pytest.mark.parametrize("distort", [noisy, darker])
+@pytest.mark.parametrize("level", [0.05, 0.4])
+def test_noise_and_darkness_have_the_size_asked_for(distort, level):
+    x0 = images(4)
+    sizes = relative_distortion(x0, distort(x0, level))
+    assert torch.allclose(sizes, torch.full((4,), level), rtol=1e-4)
+
+
+def test_noise_is_white():
+    change = noisy(torch.full((1, 3, 200, 200), 100.0), 0.1) - 100
+    assert abs(stats.kurtosis(change.flatten().numpy())) < 0.05
+    neighbours = (change[..., 1:] * change[..., :-1]).mean() / change.square().mean()
+    assert abs(neighbours) < 0.02
+
+
+def test_blur_spreads_a_point_by_its_standard_deviation():
+    point = torch.zeros(1, 3, 41, 41)
+    point[..., 20, 20] = 1000.0
+    spread = blurred(point, 2.5)
+    offset = torch.arange(41) - 20.0
+    assert spread[0, 0].sum().item() == pytest.approx(1000, rel=1e-4)
+    assert (spread[0, 0].sum(0) * offset.square()).sum().item() / 1000 == pytest.approx(2.5**2, rel=0.01)
+
+
+def test_jpeg_keeps_what_is_flat_and_coarse():
+    """A grey level that is a multiple of what the first coefficient is rounded to comes back."""
+    grey = torch.full((2, 3, 32, 32), 128.0)
+    assert torch.equal(compressed(grey, 99), grey)
+    fine = grey + 4 * (torch.arange(32) % 2)
+    assert relative_distortion(fine, compressed(fine, 0)).max() < 0.01
+    assert torch.equal(compressed(fine, 95), compressed(fine, 95).mean((2, 3), keepdim=True).expand_as(fine))
+
+
+@pytest.mark.parametrize("kind", DISTORTIONS)
+def test_higher_levels_distort_more(kind):
+    x0 = torch.nn.functional.interpolate(images(3, 6), (32, 32), mode="bicubic").clamp(0, 255)
+    how = DISTORTIONS[kind]
+    sizes = torch.stack([relative_distortion(x0, how.apply(x0, level)) for level in how.levels])
+    assert (sizes.diff(dim=0) > 0).all() and (sizes > 0).all()
+
+
+def observers(count, middle=math.log(0.02), spread=0.8, seed=0):
+    """Sizes shown and whether they were noticed by images with lognormal thresholds."""
+    generator = torch.Generator().manual_seed(seed)
+    thresholds = (middle + spread * torch.randn(count, generator=generator)).exp()
+    sizes = torch.logspace(-3, -0.5, 8)[:, None] * torch.ones(count)
+    return sizes, sizes >= thresholds
+
+
+def test_the_fit_is_that_of_censored_data():
+    sizes, seen = observers(60)
+    found = fit(sizes, seen)
+    logs = sizes.log().numpy()
+    data = stats.CensoredData(left=logs[seen.numpy()], right=logs[~seen.numpy()])
+    middle, spread = stats.norm.fit(data)
+    assert found.threshold == pytest.approx(math.exp(middle), rel=1e-3)
+    assert found.spread == pytest.approx(spread, rel=1e-3)
+    assert found.share(np.array([found.threshold])) == pytest.approx(0.5)
+
+
+def test_the_interval_holds_the_true_threshold_and_shrinks():
+    few, many = (fit(*observers(count)) for count in (40, 640))
+    for found in (few, many):
+        assert found.low < 0.02 < found.high
+    # sixteen times the images, a quarter of the width
+    widths = [math.log(found.high / found.low) for found in (few, many)]
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.35)
+
+
+def test_without_a_border_in_reach_there_is_no_threshold():
+    sizes, seen = observers(5)
+    for answer in (torch.ones_like(seen), torch.zeros_like(seen)):
+        assert math.isnan(fit(sizes, answer).threshold)
+
+
+def test_a_distortion_of_nothing_is_allowed():
+    sizes, seen = observers(60)
+    assert fit(sizes, seen).threshold == pytest.approx(
+        fit(torch.cat((torch.zeros(1, 60), sizes)), torch.cat((seen[:1] & False, seen))).threshold, rel=1e-4
+    )
+
+
+def test_shapes_that_differ_are_refused():
+    sizes, seen = observers(5)
+    with pytest.raises(ValueError, match=r"two \(L, B\), not \(8, 5\) and \(8, 4\)"):
+        fit(sizes, seen[:, :4])
+
+
+def test_the_exponent_is_found_whatever_each_image_starts_from():
+    scales = [0.25, 0.5, 1.0]
+    thresholds = torch.tensor(scales)[:, None] ** 0.7 * torch.tensor([1.0, 5.0, 0.2, 3.0])
+    thresholds[0, 1] = torch.nan  # not measured
+    thresholds[:2, 3] = torch.nan  # once: says nothing
+    found = exponent(scales, thresholds)
+    assert [found.exponent, found.low, found.high] == pytest.approx([0.7] * 3)
+    assert math.isnan(exponent(scales, thresholds * torch.nan).exponent)
+
+
+@pytest.mark.parametrize("mean, weber", [(0.0, True), (127.5, False)])
+def test_a_homogeneous_machine_obeys_webers_law(mean, weber):
+    """Logits that are linear in the pixels do, and those with a constant do not."""
+    machine, x0, scales = plane(mean), images(5), [0.5, 1.0]
+    measured = []
+    for scale in scales:
+        x = brightness(x0, scale)
+        label, _, x_jnd = descend(machine, x)
+        measured.append(distance(x, border(machine, x, x_jnd, label, steps=12)))
+        assert torch.allclose(measured[-1], machine.distance(x), rtol=1e-3, atol=0.05)
+    assert (abs(exponent(scales, torch.stack(measured)).exponent - 1) < 0.01) == weber
+
+
+def test_contrast_keeps_the_mean():
+    x0 = images(3)
+    flat = contrast(x0, 0.3)
+    assert torch.allclose(flat.mean((1, 2, 3)), x0.mean((1, 2, 3)), rtol=1e-5)
+    assert torch.allclose(flat.std((1, 2, 3)), 0.3 * x0.std((1, 2, 3)), rtol=1e-4)

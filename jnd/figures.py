@@ -72,7 +72,7 @@ def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
     shown = torch.cat(list(found.values()))
     shown = shown[shown > 0].log10()
     low, high = (shown.aminmax() if len(shown) else (-4, -1))
-    bins = 10 ** np.linspace(float(low), float(high) + 1e-3, 31)
+    bins = 10 ** np.linspace(float(low) - 1e-3, float(high) + 1e-3, 31)
     for axis, (name, values) in zip(axes[:, 0], found.items()):
         axis.hist(values.numpy(), bins=bins, color="#9ecae1")
         axis.set(xscale="log", ylabel="images", title=name)

@@ -9,6 +9,7 @@ from jnd import figures
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.machines import Plane
+from jnd.psychometrics import Exponent, Psychometric
 
 
 @pytest.fixture
@@ -149,3 +150,43 @@ def test_relative_outcomes_are_multiples_of_ours():
     assert dots == [[[2, 1]], [[3, 1]]]
     assert [t.get_text() for t in left.texts] == ["1 of 3 never flip", "Eq. 1"] and not right.texts
     assert left.get_xscale() == "log"
+
+
+def test_jnd_distributions_share_an_axis_and_say_the_median():
+    jnds = {"one": torch.tensor([1e-4, 2e-4, 8e-4, torch.nan]), "two": torch.tensor([1e-2, 1e-2])}
+    figure = figures.jnd_distribution(jnds)
+    assert [axis.get_title() for axis in figure.axes] == ["one", "two"]
+    counted = [sum(bar.get_height() for bar in axis.patches) for axis in figure.axes]
+    assert counted == [3, 2]  # the largest JND too, and nobody who noticed nothing
+    assert [axis.texts[0].get_text() for axis in figure.axes] == ["median 0.0002", "median 0.01"]
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+
+
+def test_psychometric_functions_cross_a_half_at_their_thresholds():
+    size = torch.tensor([0.01, 0.1, 1.0])[:, None].expand(3, 4)
+    seen = torch.tensor([[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]).bool()
+    found = Psychometric(0.1, 0.05, 0.2, 1.0)
+    never = Psychometric(*[float("nan")] * 4)
+    figure = figures.psychometric_functions(
+        {"M": {"noise": (size, seen), "blur": (size, seen & False)}}, {"M": {"noise": found, "blur": never}}
+    )
+    dots, curve = figure.axes[0].lines[0], lines(figure.axes[0])["noise"]
+    assert dots.get_ydata().tolist() == [0, 0.5, 1]
+    assert np.interp(0.1, *curve.get_data()) == pytest.approx(0.5, abs=0.01)
+    assert [t.get_text() for t in figure.axes[0].get_legend().texts] == ["noise"]
+
+
+def test_webers_figure_shows_ratios_to_the_photo_as_it_is():
+    thresholds = torch.tensor([[1.0, 20.0, torch.nan], [2.0, 40.0, 7.0]])
+    figure = figures.weber([0.5, 1.0], {"brightness": {"M": thresholds}},
+                           {"brightness": {"M": Exponent(1.0, 1.0, 1.0)}})
+    assert lines(figure.axes[0])["M: exponent 1.00"].get_ydata() == pytest.approx([0.5, 1.0])
+
+
+def test_dependence_shows_medians_with_a_tick_at_each_value():
+    measured = {"K": torch.tensor([[4.0, 8.0, 6.0], [2.0, torch.nan, 4.0]]), "JND(M)": torch.ones(2, 3)}
+    figure = figures.dependence({"α": {"M": ([0.5, 2.0], measured)}})
+    top, bottom = figure.axes
+    assert lines(top)["M"].get_ydata().tolist() == [6, 3] and top.get_ylabel() == "K"
+    assert [t.get_text() for t in bottom.get_xticklabels()] == ["0.5", "2"]
+    assert bottom.get_xlabel() == "α"

@@ -68,18 +68,18 @@ def darker(images: Tensor, level: float) -> Tensor:
 def along(x0: Tensor, x: Tensor) -> Distortion:
     """The same way from x(0) as to x, each image its own, in steps of equal relative distortion."""
     unit = (x - x0) / _per_image(relative_distortion(x0, x))
-    levels = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+    levels = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
     return Distortion(lambda images, level: images + level * unit, levels, "relative distortion")
 
 
 DISTORTIONS = {
     "Gaussian noise": Distortion(
-        noisy, (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64), "norm of the noise over the image's"
+        noisy, (0.02, 0.04, 0.08, 0.16, 0.32, 0.64), "norm of the noise over the image's"
     ),
-    "blur": Distortion(blurred, (0.3, 0.5, 0.7, 1, 2, 4, 8), "standard deviation, pixels"),
-    "JPEG": Distortion(compressed, (10, 30, 50, 70, 85, 95, 99), "100 − quality"),
+    "blur": Distortion(blurred, (0.3, 0.5, 0.8, 1.5, 3, 6), "standard deviation, pixels"),
+    "JPEG": Distortion(compressed, (10, 40, 70, 85, 95, 99), "100 − quality"),
     "brightness": Distortion(
-        darker, (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"
+        darker, (0.1, 0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"
     ),
 }
 """Distortions whose thresholds people have measured on themselves."""
@@ -115,7 +115,7 @@ def noticed(machine: nn.Module, images: Tensor, label: Tensor) -> Tensor:
     return torch.cat([machine(part).argmax(1) for part in images.split(BATCH)]) != label
 
 
-def border(machine: nn.Module, x0: Tensor, x_jnd: Tensor, label: Tensor, steps: int = 7) -> Tensor:
+def border(machine: nn.Module, x0: Tensor, x_jnd: Tensor, label: Tensor, steps: int = 6) -> Tensor:
     """Where on the straight line from x(0) to x(K) the answer changes, by bisection.
 
     The descent overshoots by up to one update; this tells the size to 1/2**steps of JND(M).

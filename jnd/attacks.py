@@ -21,6 +21,7 @@ from jnd.machines import frozen
 from jnd.objectives import Towards
 
 SMALLEST = 1 / 16  # root mean square of the first change that is tried, grey levels
+LARGEST = 256  # and of the last
 FAR = 1e4  # a step so long that float32 keeps its direction, grey levels
 
 
@@ -129,12 +130,12 @@ def smallest(
         halvings: of the interval between the last size that does not flip and the first that does.
 
     Returns:
-        that image; of NaN if nothing flips up to 255 grey levels.
+        that image; of NaN if nothing flips up to 256 grey levels.
     """
     low, high = 0.0, SMALLEST
     while not flips(image := image_at(high)):
         low, high = high, 2 * high
-        if high > 255:
+        if high > LARGEST:
             return torch.full_like(image, torch.nan)
     for _ in range(halvings):
         middle = (low + high) / 2
@@ -177,7 +178,7 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
         "DeepFool": Minimising(library.L2DeepFoolAttack(), targeted=False),
         "C&W-L2": Minimising(library.L2CarliniWagnerAttack(
             binary_search_steps=searches, steps=math.ceil(2 * budget / searches),
-            stepsize=0.003, initial_const=1.0, abort_early=False,
+            stepsize=0.003, initial_const=0.3, abort_early=False,
         )),
         "DDN": Minimising(library.DDNAttack(steps=budget, init_epsilon=0.3)),
     }
@@ -216,8 +217,9 @@ def attacked(
         progress: wraps the range of images, as tqdm does.
     """
     images, spent = [], []
-    with frozen(machine):
+    with frozen(machine), torch.random.fork_rng():
         for i in progress(range(len(x0))):
+            torch.manual_seed(0)  # DDN draws a direction where the gradient vanishes
             metered, one = Metered(machine).eval(), slice(i, i + 1)
             start = perf_counter()
             image = attack(metered, x0[one], label[one], target[one])

@@ -353,17 +353,16 @@ def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
     places = zip(axes[::2].flat, axes[1::2].flat)
     changes = {title: (image - x0).mean(0).cpu() for title, image in changed.items()}
     reach = torch.stack([*changes.values()]).nan_to_num().abs().flatten(1).quantile(0.99, 1).median()
+    for axis in axes.flat:
+        axis.axis("off")
     for title, image in {"original": x0, **changed}.items():
         picture, below = next(places)
         _picture(picture, image)
         picture.set_title(title)
-        below.axis("off")
         if title in changes and changes[title].isfinite().all():
-            shown = below.imshow(changes[title].numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
-    for pair in places:
-        for axis in pair:
-            axis.axis("off")
-    _bar(figure, shown, axes[1::2, -1].tolist())
+            below.imshow(changes[title].numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-reach, reach), "RdBu_r")
+    _bar(figure, scale, axes[1::2, -1].tolist())
     return figure
 
 

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from jnd import results
 from jnd.metrics import METRICS, vif
-from jnd.results import PAPER, Run, paired_table, quality_table, scores
+from jnd.results import PAPER, Run, closeness, paired_table, quality_table, scores
 
 
 @pytest.fixture
@@ -114,6 +115,23 @@ def test_scores_are_nan_where_an_image_is(generator):
     measured = scores(x0, x)
     assert measured["PSNR"].isnan().tolist() == [False, True, False]
     assert torch.equal(measured["VIF"][[0, 2]], vif(x0[[0, 2]], x[[0, 2]]))
+
+
+def test_closeness_is_in_the_photos_units_and_ssim_is_torchmetrics(generator):
+    x0 = (255 * torch.rand(3, 3, 32, 40, generator=generator)).round()
+    x = x0 + 20 * torch.randn(x0.shape, generator=generator)
+    x[1], x[2] = torch.nan, x0[2] + 0.5
+    measured = closeness(x0, x)
+    assert measured["largest change"].tolist() == pytest.approx(
+        [(x - x0)[0].abs().max().item(), math.nan, 0.5], nan_ok=True
+    )
+    share = (x - x0).flatten(1).norm(dim=1) / x0.flatten(1).norm(dim=1)
+    assert measured["‖Δ‖ / ‖x‖"].tolist() == pytest.approx(share.tolist(), nan_ok=True)
+    expected = structural_similarity_index_measure(
+        x[[0, 2]], x0[[0, 2]], sigma=1.5, data_range=255.0, reduction="none"
+    )
+    assert measured["SSIM"][[0, 2]].tolist() == pytest.approx(expected.tolist(), abs=1e-4)
+    assert measured["SSIM"][1].isnan() and measured["VIF"].isnan().tolist() == [False, True, False]
 
 
 def test_holms_correction(generator):

@@ -38,7 +38,7 @@ FILES = {
                  "inside.csv k.csv quality.csv images.safetensors metrics.json",
     "forensics": "table1.png table1-by-number.csv table1-best.csv table2.png table2-by-number.csv "
                  "table2-best.csv metrics.json",
-    "comparison": "comparison.csv intervals.csv in-8-bits.csv side-by-side.png gradients.png "
+    "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png gradients.png "
                   "verdict.csv metrics.json",
 }
 

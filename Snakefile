@@ -7,7 +7,9 @@ from snakemake.exceptions import WorkflowError
 
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
-NOTEBOOKS = ["idea", "imagenet", "cifar10", "detection", "forensics", "reading"]
+NOTEBOOKS = [
+    "idea", "imagenet", "cifar10", "detection", "forensics", "reading", "comparison", "psychometrics",
+]
 FOLLOWS = {"forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}

@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool2d
 from jnd.descent import Trajectory, eight_bit
 from jnd.machines import Plane
 from jnd.psychometrics import Exponent, Psychometric
+from jnd.statistics import Mean
 
 STYLE = {
     "figure.dpi": 150, "savefig.dpi": 150, "savefig.bbox": "tight", "figure.facecolor": "white",
@@ -25,6 +26,11 @@ STYLE = {
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
 SERIES = ((BLUE, "-"), (ORANGE, "--"), ("#009e73", "-."), ("#cc79a7", ":"), (GREY, "-"))
 _QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+# one for each attack that is compared
+MARKERS = [
+    (BLUE, "D"), ("#56b4e9", "s"), ("black", "x"), (GREY, "P"), ("#cc79a7", "v"), ("#e69f00", "^"),
+    ("#009e73", "o"), (ORANGE, "*"),
+]
 ARMS = {"full": (BLUE, "-"), "l2": ("#009e73", "--"), "none": (ORANGE, ":")}
 
 
@@ -443,6 +449,55 @@ def relative_outcomes(
     for axis in axes:
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
+    return figure
+
+
+@_styled
+def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
+    """One original and what others made of it: each picture above its change, all on one scale.
+
+    Args:
+        x0: (3, H, W), grey levels.
+        changed: title -> (3, H, W); an image of NaN is left out.
+    """
+    columns = 5
+    bands = -(-(1 + len(changed)) // columns)
+    figure, axes = plt.subplots(2 * bands, columns, figsize=(7.4, 3.1 * bands), squeeze=False)
+    places = zip(axes[::2].flat, axes[1::2].flat)
+    changes = {title: (image - x0).mean(0).cpu() for title, image in changed.items()}
+    reach = torch.stack([*changes.values()]).nan_to_num().abs().flatten(1).quantile(0.99, 1).median()
+    for axis in axes.flat:
+        axis.axis("off")
+    for title, image in {"original": x0, **changed}.items():
+        picture, below = next(places)
+        _picture(picture, image)
+        picture.set_title(title)
+        if title in changes and changes[title].isfinite().all():
+            below.imshow(changes[title].numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-reach, reach), "RdBu_r")
+    _bar(figure, scale, axes[1::2, -1].tolist())
+    return figure
+
+
+@_styled
+def against_gradients(found: Mapping[str, Mapping[str, Mean]], spent: str) -> Figure:
+    """What attacks reach against what they spend: means with their intervals, a panel per quantity.
+
+    Args:
+        found: attack -> quantity -> its mean over the images; the same quantities for all.
+        spent: the quantity of the x axis; every other one is a y axis.
+    """
+    panels = [name for name in next(iter(found.values())) if name != spent]
+    figure, axes = plt.subplots(1, len(panels), figsize=(2.35 * len(panels), 2.9), squeeze=False)
+    for axis, name in zip(axes[0], panels):
+        for (attack, means), (colour, marker) in zip(found.items(), MARKERS):
+            x, y = means[spent], means[name]
+            axis.plot([x.low, x.high], [y.mean] * 2, color=colour, linewidth=1)
+            axis.plot([x.mean] * 2, [y.low, y.high], color=colour, linewidth=1)
+            axis.plot(x.mean, y.mean, marker, color=colour, label=attack, linestyle="")
+        axis.set(xscale="log", yscale="log", xlabel=spent, title=name)
+        axis.xaxis.set_major_formatter("{x:g}")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

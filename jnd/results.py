@@ -20,6 +20,7 @@ from IPython import get_ipython
 from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 from safetensors.torch import save
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from jnd.checkpoint import write_atomically
@@ -156,6 +157,29 @@ def scores(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
     measured = quality(*pair) | {"UQI (Wang and Bovik)": uqi(*pair, form="wang-bovik")}
     nothing = torch.full((len(x0),), torch.nan, dtype=torch.float64, device=x0.device)
     return {name: nothing.masked_scatter(there, values) for name, values in measured.items()}
+
+
+def closeness(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
+    """How near images are to their originals, (B,) each; NaN where an image is NaN.
+
+    The size of the change as a share of the original's norm, the largest change of a pixel in grey
+    levels, what :func:`scores` gives, and SSIM with its authors' Gaussian windows: Z. Wang et al.,
+    IEEE Trans. Image Processing 13(4), 2004, doi:10.1109/TIP.2003.819861.
+    """
+    change, norm = (images - x0).double().flatten(1), torch.linalg.vector_norm
+    ssim = [
+        structural_similarity(
+            *pair, data_range=255, channel_axis=0,
+            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        )
+        for pair in zip(x0.double().cpu().numpy(), images.double().cpu().numpy())
+    ]
+    return {
+        "‖Δ‖ / ‖x‖": norm(change, dim=1) / norm(x0.double().flatten(1), dim=1),
+        "largest change": change.abs().amax(1),
+        **scores(x0, images),
+        "SSIM": change.new_tensor(ssim),
+    }
 
 
 def scores_of(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, dict[str, Tensor]]]:

@@ -192,6 +192,7 @@ def test_every_page_is_there(pages):
     names = (
         "index claims notebooks/idea method notebooks/reading notebooks/imagenet step-by-step real-photos "
         "notebooks/cifar10 real-cifar10 notebooks/detection real-road notebooks/forensics "
+        "notebooks/comparison notebooks/psychometrics "
         "reproduce machines-and-data status speed api bibliography genindex search"
     )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
@@ -245,14 +246,15 @@ def test_an_anchor_is_at_the_output_that_it_names(pages):
 def test_the_status_page_says_what_made_each_notebook(pages):
     tables = pages[Path("status.html")].text.split("<table")[1:]
     assert [re.search(r"notebooks/(\w+).html", table)[1] for table in tables] == [
-        "cifar10", "detection", "forensics", "idea", "imagenet", "reading",
+        "cifar10", "comparison", "detection", "forensics", "idea", "imagenet", "psychometrics",
+        "reading",
     ]
     for table in tables:
         for fact in ("tiny", "toy", "0123456789abcdef", "abacus", "python 3.99, torch 9.9",
                      "fedcba9876543210", "2020-02-01 00:00 UTC", "61 s"):
             assert fact in table
     of_cifar10 = sum("cifar10." in str(claim.get("checks")) for claim in PAPER["claims"])
-    assert f"<p>{of_cifar10} not run</p>" in tables[0] and "no claim" in tables[2]
+    assert f"<p>{of_cifar10} not run</p>" in tables[0] and "no claim" in tables[3]
 
 
 def test_every_file_is_listed_with_its_hash_and_every_machine_with_its_card(pages):

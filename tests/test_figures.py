@@ -10,6 +10,7 @@ from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.machines import Plane
 from jnd.psychometrics import Exponent, Psychometric
+from jnd.statistics import Mean
 
 
 @pytest.fixture
@@ -77,6 +78,30 @@ def test_perturbations_show_the_signed_change():
     assert np.unique(shown[1]).tolist() == [-1, 2]
     assert shown[2][0, 0] == pytest.approx(2) and shown[2][0, -1] == pytest.approx(1)
     assert "grey levels" in [axis.get_ylabel() for axis in figure.axes]
+
+
+def test_side_by_side_shows_every_change_on_one_scale():
+    x0 = torch.full((3, 8, 8), 100.0)
+    changed = {f"a{i}": x0 + i for i in range(1, 6)} | {"none": torch.full_like(x0, torch.nan)}
+    figure = figures.side_by_side(x0, changed)
+    *panels, bar = figure.axes
+    titles = [axis.get_title() for axis in panels]
+    assert titles[:5] == ["original", "a1", "a2", "a3", "a4"] and titles[10:12] == ["a5", "none"]
+    below = {title: panels[i + 5].images for i, title in enumerate(titles) if title}
+    assert [np.unique(below[f"a{i}"][0].get_array()).tolist() for i in range(1, 6)] == [[1], [2], [3], [4], [5]]
+    assert len({below[f"a{i}"][0].get_clim() for i in range(1, 6)}) == 1
+    assert not below["original"] and not below["none"] and bar.get_ylabel() == "grey levels"
+
+
+def test_against_gradients_has_means_with_their_intervals():
+    cheap = {"spent": Mean(9, 2.0, 1.0, 4.0), "loss": Mean(9, 0.3, 0.2, 0.5)}
+    dear = {"spent": Mean(9, 50.0, 50.0, 50.0), "loss": Mean(9, 0.1, 0.1, 0.2)}
+    (axis,) = figures.against_gradients({"cheap": cheap, "dear": dear}, spent="spent").axes
+    across, up, mean = axis.lines[:3]
+    assert across.get_xydata().tolist() == [[1, 0.3], [4, 0.3]]
+    assert up.get_xydata().tolist() == [[2, 0.2], [2, 0.5]]
+    assert mean.get_xydata().tolist() == [[2, 0.3]] and mean.get_label() == "cheap"
+    assert (axis.get_title(), axis.get_xlabel()) == ("loss", "spent")
 
 
 def test_small_images_are_shown_pixel_by_pixel():

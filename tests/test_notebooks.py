@@ -38,6 +38,10 @@ FILES = {
                  "inside.csv k.csv quality.csv images.safetensors metrics.json",
     "forensics": "table1.png table1-by-number.csv table1-best.csv table2.png table2-by-number.csv "
                  "table2-best.csv metrics.json",
+    "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png gradients.png "
+                  "verdict.csv metrics.json",
+    "psychometrics": "jnd.png jnd.csv psychometric.png thresholds.csv levels.csv weber.png weber.csv "
+                     "dependence.png dependence.csv metrics.json",
 }
 
 
@@ -131,6 +135,12 @@ def test_profiles_set_only_parameters(path):
      ("detection", {"category": "cart"}, "retinanet_googlenet_fpn knows no 'cart', but car"),
      ("detection", {"box": [120, 112, 400, 172]}, "must have x1 < x2 and y1 < y2 and lie within"),
      ("forensics", {"high_resolution": "imagnet"}, "imagnet has left no results in custom: run"),
+     ("comparison", {"max_iter": 0}, "budget = 0, but an attack needs at least 1 gradient"),
+     ("comparison", {"shown": ["coffee", 9]}, "name one of the photos and one of the target_ranks"),
+     ("comparison", {"crop": [40, 40, 64]}, r"crop = \[40, 40, 64\] is not within 96×96 pixels"),
+     ("psychometrics", {"sizes": [160]}, "machines, weights, sizes and alphas: give as many of each"),
+     ("psychometrics", {"swept": 300}, "swept = 300: take 1 to count = 200 photos"),
+     ("psychometrics", {"data": "nowhere"}, 'no folder nowhere; "packaged" needs none'),
      ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR")],
 )
 def test_wrong_parameters_stop_before_the_descent(tmp_path, name, wrong, message):

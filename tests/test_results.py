@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
+from torch.nn.functional import conv2d
 
 from jnd import results
 from jnd.metrics import METRICS, vif
-from jnd.results import PAPER, Run, paired_table, quality_table, scores
+from jnd.results import PAPER, Run, closeness, paired_table, quality_table, scores
 
 
 @pytest.fixture
@@ -114,6 +115,34 @@ def test_scores_are_nan_where_an_image_is(generator):
     measured = scores(x0, x)
     assert measured["PSNR"].isnan().tolist() == [False, True, False]
     assert torch.equal(measured["VIF"][[0, 2]], vif(x0[[0, 2]], x[[0, 2]]))
+
+
+def ssim_by_definition(x, y):
+    """Wang et al. 2004, Eq. 13, with their Gaussian window of 11×11 pixels and σ = 1.5."""
+    taps = torch.exp(-torch.arange(-5, 6, dtype=x.dtype).square() / (2 * 1.5**2))
+    window = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
+    mean_x, mean_y, xx, yy, xy = (
+        conv2d(z[:, None], window) for z in (x, y, x * x, y * y, x * y)
+    )
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    above = (2 * mean_x * mean_y + c1) * (2 * (xy - mean_x * mean_y) + c2)
+    below = (mean_x**2 + mean_y**2 + c1) * (xx - mean_x**2 + yy - mean_y**2 + c2)
+    return (above / below).mean().item()
+
+
+def test_closeness_is_in_the_photos_units_and_ssim_is_as_defined(generator):
+    x0 = (255 * torch.rand(3, 3, 32, 40, generator=generator)).round()
+    x = x0 + 20 * torch.randn(x0.shape, generator=generator)
+    x[1], x[2] = torch.nan, x0[2] + 0.5
+    measured = closeness(x0, x)
+    assert measured["largest change"].tolist() == pytest.approx(
+        [(x - x0)[0].abs().max().item(), math.nan, 0.5], nan_ok=True
+    )
+    share = (x - x0).flatten(1).norm(dim=1) / x0.flatten(1).norm(dim=1)
+    assert measured["‖Δ‖ / ‖x‖"].tolist() == pytest.approx(share.tolist(), nan_ok=True)
+    expected = [ssim_by_definition(x0[i].double(), x[i].double()) for i in (0, 2)]
+    assert measured["SSIM"][[0, 2]].tolist() == pytest.approx(expected)
+    assert measured["SSIM"][1].isnan() and measured["VIF"].isnan().tolist() == [False, True, False]
 
 
 def test_holms_correction(generator):

@@ -1,10 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from jnd.statistics import paired
+from jnd.statistics import mean_interval, paired
 
 
 def test_p_and_difference_are_scipys(generator):
@@ -43,3 +44,18 @@ def test_wrong_measurements():
         paired(torch.tensor([math.nan]), torch.tensor([1.0]))
     with pytest.raises(ValueError, match=r"two measurements \(B,\)"):
         paired(torch.ones(3), torch.ones(2))
+
+
+def test_a_mean_leaves_out_what_is_not_finite_and_holds_scipys_interval(generator):
+    values = torch.randn(20, generator=generator)
+    found = mean_interval(torch.cat((values, torch.tensor([math.nan, math.inf]))))
+    sample = values.double().numpy()
+    expected = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    assert found.n == 20 and found.mean == pytest.approx(sample.mean())
+    assert (found.low, found.high) == expected
+
+
+def test_a_mean_of_nothing_or_of_equal_values_has_no_interval():
+    nothing, equal = mean_interval(torch.tensor([math.nan])), mean_interval(torch.ones(4))
+    assert nothing.n == 0 and math.isnan(nothing.mean) and math.isnan(nothing.low)
+    assert equal.mean == 1 and math.isnan(equal.low) and math.isnan(equal.high)

@@ -1,0 +1,244 @@
+"""Other people's attacks on a machine, for comparison, and what each of them spends.
+
+They are foolbox's: J. Rauber, R. Zimmermann, M. Bethge and W. Brendel, "Foolbox Native", Journal of
+Open Source Software 5(53), 2020, doi:10.21105/joss.02607. Here are only their settings, the search
+for the smallest step where an attack wants its size given, and the counting.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from foolbox import attacks as library
+from foolbox.criteria import Misclassification, TargetedMisclassification
+from foolbox.models import PyTorchModel
+from torch import Tensor, nn
+
+from jnd.machines import frozen
+from jnd.objectives import Towards
+
+SMALLEST = 1 / 16  # root mean square of the first change that is tried, grey levels
+LARGEST = 256  # and of the last
+FAR = 1e4  # a step so long that float32 keeps its direction, grey levels
+
+
+class Metered(nn.Module):
+    """A machine that counts the input gradients taken of it, one for each image: ``gradients``."""
+
+    def __init__(self, machine: nn.Module):
+        super().__init__()
+        self.machine, self.gradients = machine, 0
+
+    def forward(self, pixels: Tensor) -> Any:
+        if pixels.requires_grad:
+            pixels.register_hook(self._count)
+        return self.machine(pixels)
+
+    def _count(self, gradient: Tensor) -> None:
+        self.gradients += len(gradient)
+
+
+Attack = Callable[[Metered, Tensor, Tensor, Tensor], Tensor]
+"""Machine, x(0) (1, 3, H, W) in grey levels, label (1,), target (1,) -> the changed image, which
+need not flip; NaN where the attack itself knows that it found nothing."""
+
+
+class Noticed(TargetedMisclassification):
+    """Pulls to the target, but is content, as K is, with any answer that is not the label."""
+
+    def __init__(self, label: Tensor, target: Tensor):
+        super().__init__(target)
+        self.changed = Misclassification(label)
+
+    def __call__(self, perturbed: Any, outputs: Any) -> Any:
+        return self.changed(perturbed, outputs)
+
+
+@dataclass(frozen=True)
+class Minimising:
+    """An attack that looks for the smallest change itself.
+
+    Attributes:
+        method: foolbox's.
+        targeted: it can be pulled to a class.
+    """
+
+    method: library.base.MinimizationAttack
+    targeted: bool = True
+
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
+        criterion = Noticed(label, target) if self.targeted else Misclassification(label)
+        return 255 * self.method.run(_in_0_to_1(machine, x0), x0 / 255, criterion)
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """The smallest step along a direction that flips.
+
+    Attributes:
+        method: foolbox's, of one step; it gives the direction.
+        halvings: of the search, see :func:`~jnd.attacks.smallest`.
+    """
+
+    method: library.base.FixedEpsilonAttack
+    halvings: int = 7
+
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
+        unbounded = PyTorchModel(machine, bounds=(-math.inf, math.inf), device=x0.device)
+        direction = self.method.run(unbounded, x0, Noticed(label, target), epsilon=FAR) - x0
+        direction = direction / direction.square().mean().sqrt()
+
+        def step(size: float) -> Tensor:
+            return (x0 + size * direction).clamp(0, 255)
+
+        return smallest(step, _noticed(machine, label, target), self.halvings)
+
+
+@dataclass(frozen=True)
+class InBall:
+    """The smallest ball around x(0) in which an attack finds something that flips.
+
+    Attributes:
+        method: foolbox's, with the Euclidean norm; it walks within a ball of given radius.
+        halvings: of the search, see :func:`~jnd.attacks.smallest`.
+    """
+
+    method: library.base.FixedEpsilonAttack
+    halvings: int = 4
+
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
+        model, criterion = _in_0_to_1(machine, x0), Noticed(label, target)
+
+        def walk(size: float) -> Tensor:
+            radius = size / 255 * math.sqrt(x0.numel())
+            return 255 * self.method.run(model, x0 / 255, criterion, epsilon=radius)
+
+        return smallest(walk, _noticed(machine, label, target), self.halvings)
+
+
+def smallest(
+    image_at: Callable[[float], Tensor], flips: Callable[[Tensor], bool], halvings: int
+) -> Tensor:
+    """The least changed image that flips: its size is doubled until it does, and then bisected.
+
+    Args:
+        image_at: the image for a size, a root mean square in grey levels.
+        flips: whether the machine notices that image.
+        halvings: of the interval between the last size that does not flip and the first that does.
+
+    Returns:
+        that image; of NaN if nothing flips up to 256 grey levels.
+    """
+    low, high = 0.0, SMALLEST
+    while not flips(image := image_at(high)):
+        low, high = high, 2 * high
+        if high > LARGEST:
+            return torch.full_like(image, torch.nan)
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        if flips(tried := image_at(middle)):
+            high, image = middle, tried
+        else:
+            low = middle
+    return image
+
+
+def state_of_the_art(budget: int) -> dict[str, Attack]:
+    """The attacks that ours is compared with, by their names.
+
+    Whoever looks on after the first flip gets ``budget`` gradient evaluations or more. Where a
+    setting is not said here it is foolbox's own.
+
+    Args:
+        budget: gradient evaluations for an image, as our descent takes them to its end.
+
+    Raises:
+        ValueError: budget is below 1.
+
+    FGSM: I. Goodfellow, J. Shlens, C. Szegedy, ICLR 2015. FGV: A. Rozsa, E. Rudd, T. Boult, CVPR
+    Workshops 2016. PGD: A. Madry et al., ICLR 2018. DeepFool: S. Moosavi-Dezfooli, A. Fawzi,
+    P. Frossard, CVPR 2016. C&W: N. Carlini, D. Wagner, IEEE S&P 2017. DDN: J. Rony et al.,
+    CVPR 2019.
+    """
+    if budget < 1:
+        raise ValueError(f"budget = {budget}, but an attack needs at least 1 gradient")
+    one_step = dict(rel_stepsize=1.0, steps=1, random_start=False)
+    walk = InBall.halvings + 1  # times that a walk is tried, at least
+    steps, searches = math.ceil(budget / walk), 3
+    return {
+        # foolbox's fast gradient attacks refuse a target; these are the same, and don't
+        "FGSM": OneStep(library.LinfProjectedGradientDescentAttack(**one_step)),
+        "FGV": OneStep(library.L2ProjectedGradientDescentAttack(**one_step)),
+        "PGD-L2": InBall(library.L2ProjectedGradientDescentAttack(
+            rel_stepsize=2.5 / steps, steps=steps, random_start=False,  # Madry's 2.5 ε / steps
+        )),
+        "DeepFool": Minimising(library.L2DeepFoolAttack(), targeted=False),
+        "C&W-L2": Minimising(library.L2CarliniWagnerAttack(
+            binary_search_steps=searches, steps=math.ceil(2 * budget / searches),
+            stepsize=0.003, initial_const=0.3, abort_early=False,
+        )),
+        "DDN": Minimising(library.DDNAttack(steps=budget, init_epsilon=0.3)),
+    }
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What an attack made of B images.
+
+    Attributes:
+        images: (B, 3, H, W), grey levels; NaN where M's answer is still the label.
+        gradients: (B,), gradient evaluations.
+        seconds: (B,).
+    """
+
+    images: Tensor
+    gradients: Tensor
+    seconds: Tensor
+
+
+def attacked(
+    attack: Attack,
+    machine: nn.Module,
+    x0: Tensor,
+    label: Tensor,
+    target: Tensor,
+    progress: Callable[[range], Iterable[int]] = iter,
+) -> Attacked:
+    """Attack images one at a time, so that each has its own count and time and none sees another.
+
+    Args:
+        attack: one of :func:`~jnd.attacks.state_of_the_art`, or any that is called alike.
+        machine: maps pixels (B, 3, H, W) in 0..255 to logits; left as it was.
+        x0: (B, 3, H, W), grey levels.
+        label, target: (B,) int64.
+        progress: wraps the range of images, as tqdm does.
+    """
+    images, spent = [], []
+    with frozen(machine), torch.random.fork_rng():
+        for i in progress(range(len(x0))):
+            torch.manual_seed(0)  # DDN draws a direction where the gradient vanishes
+            metered, one = Metered(machine).eval(), slice(i, i + 1)
+            start = perf_counter()
+            image = attack(metered, x0[one], label[one], target[one])
+            flipped = _noticed(metered, label[one], target[one])(image)  # waits for the device too
+            spent.append((metered.gradients, perf_counter() - start))
+            images.append(image if flipped else torch.full_like(image, torch.nan))
+    gradients, seconds = torch.tensor(spent, dtype=torch.float64).T
+    return Attacked(torch.cat(images), gradients, seconds)
+
+
+def _in_0_to_1(machine: nn.Module, x0: Tensor) -> PyTorchModel:
+    """For foolbox, whose settings are for pixels 0..1."""
+    return PyTorchModel(machine, bounds=(0, 255), device=x0.device).transform_bounds((0, 1))
+
+
+def _noticed(machine: nn.Module, label: Tensor, target: Tensor) -> Callable[[Tensor], bool]:
+    @torch.no_grad()
+    def flips(image: Tensor) -> bool:
+        there = image.isfinite().all()
+        return bool(there & Towards(label, target).noticed(machine(image)).all())
+
+    return flips

@@ -1,0 +1,117 @@
+"""Other people's attacks on a machine whose smallest changes are known."""
+
+import math
+
+import pytest
+import torch
+from foolbox.criteria import TargetedMisclassification
+
+from jnd.attacks import Metered, Noticed, attacked, smallest, state_of_the_art
+from jnd.cost import Cost
+from jnd.descent import find_jnd
+from jnd.machines import Plane
+
+BUDGET = 40
+
+
+@pytest.fixture
+def plane(generator):
+    """Two classes with a plane between, of which the photos below are some grey levels away."""
+    normal = torch.randn(3, 8, 8, generator=generator)
+    return Plane(0.005 * normal, torch.full((3, 8, 8), 120.0), ("here", "there"))
+
+
+@pytest.fixture
+def x0(plane, generator):
+    """Two images on the first class's side, at distances of 8 and 16 grey levels in all."""
+    along = torch.randn(2, 3, 8, 8, generator=generator)
+    unit = plane.normal / plane.normal.norm()
+    along -= (along * unit).flatten(1).sum(1).view(-1, 1, 1, 1) * unit
+    return plane.mean + 10 * along - torch.tensor([8.0, 16.0]).view(-1, 1, 1, 1) * unit
+
+
+def attack(name, plane, x0, budget=BUDGET):
+    label = torch.zeros(len(x0), dtype=torch.int64)
+    return attacked(state_of_the_art(budget)[name], plane, x0, label, 1 - label)
+
+
+@pytest.mark.parametrize(
+    "name, budget, tolerance",
+    [("FGV", 1, 0.01), ("PGD-L2", BUDGET, 0.07), ("DeepFool", BUDGET, 0.03), ("DDN", 100, 0.02),
+     ("C&W-L2", 300, 0.1)],  # Adam's first steps are nearly those of the signs
+)
+def test_the_euclidean_attacks_find_the_shortest_way_to_a_plane(plane, x0, name, budget, tolerance):
+    found = attack(name, plane, x0, budget).images
+    change = (found - x0).flatten(1).norm(dim=1)
+    assert (plane(found).argmax(1) == 1).all()
+    assert change.tolist() == pytest.approx(plane.distance(x0).tolist(), rel=tolerance)
+    assert (change >= plane.distance(x0) * (1 - 1e-4)).all()
+
+
+def test_the_signs_step_is_as_long_as_the_plane_is_far_in_the_largest_change(plane, x0):
+    change = (attack("FGSM", plane, x0).images - x0).abs().flatten(1)
+    expected = plane(x0)[:, 1].abs() / plane.normal.abs().sum()
+    assert change.amax(1).tolist() == pytest.approx(expected.tolist(), rel=0.01)
+    assert torch.allclose(change, change[:, :1].expand_as(change), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", state_of_the_art(BUDGET))
+def test_each_image_is_on_its_own_and_counted(plane, x0, name):
+    both, alone = attack(name, plane, x0), attack(name, plane, x0[1:])
+    assert torch.equal(both.images[1:], alone.images)
+    assert both.gradients[1:] == alone.gradients
+    if name in {"FGSM", "FGV"}:
+        assert both.gradients.tolist() == [1, 1]
+    elif name != "DeepFool":  # which stops at the first flip
+        assert (both.gradients >= BUDGET).all()
+
+
+def test_our_descent_is_counted_as_it_says(plane, x0):
+    settings = dict(target=1, alpha=100.0, max_iter=60, cost=Cost.arm("none"))
+
+    def x_of_K(machine, x0, label, target):
+        return find_jnd(machine, x0, stop_at_K=True, **settings).x_jnd
+
+    label = torch.zeros(2, dtype=torch.int64)
+    found = attacked(x_of_K, plane, x0, label, 1 - label)
+    K = find_jnd(plane, x0, **settings).K
+    extra = found.gradients - K  # that of x(K) itself is taken before it leaves
+    assert (K > 0).all() and ((extra == 0) | (extra == 1)).all()
+    metered = Metered(plane).eval()
+    find_jnd(metered, x0, **settings)
+    assert metered.gradients == 2 * 60
+
+
+def test_what_does_not_flip_has_no_image(plane, x0):
+    label = torch.zeros(2, dtype=torch.int64)
+    found = attacked(lambda machine, x0, label, target: x0, plane, x0, label, 1 - label)
+    assert found.images.isnan().all() and found.gradients.tolist() == [0, 0]
+
+
+def test_the_criterion_pulls_to_the_target_and_takes_any_other_answer():
+    label, target = torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1])
+    logits = torch.eye(3)  # the answers are label, target and neither
+    criterion = Noticed(label, target)
+    assert isinstance(criterion, TargetedMisclassification)  # what foolbox asks
+    assert criterion.target_classes.raw.tolist() == [1, 1, 1]
+    assert criterion(logits, logits).tolist() == [False, True, True]
+    assert TargetedMisclassification(target)(logits, logits).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("border", [0.01, 0.0625, 0.7, 3.0, 200.0])
+def test_the_smallest_size_is_bracketed_and_bisected(border):
+    found = smallest(lambda size: torch.tensor(size), lambda image: image >= border, 7)
+    bracket = max(border, 1 / 16)
+    assert border <= found <= border + bracket / 2**6
+
+
+def test_a_direction_in_which_nothing_flips():
+    asked = []
+    found = smallest(lambda size: torch.full((1, 3), size), lambda image: asked.append(image), 7)
+    assert found.isnan().all() and max(image.max() for image in asked) == 256
+    assert all(math.isfinite(image.max()) for image in asked)
+
+
+def test_no_budget():
+    with pytest.raises(ValueError, match="budget = 0, but an attack needs at least 1 gradient"):
+        state_of_the_art(0)

@@ -65,7 +65,7 @@ class Run:
 
         ``data`` says in a few words what they are, such as "10 photos".
         """
-        if isinstance(machines, torch.nn.Module):
+        if not isinstance(machines, Sequence):
             machines = [machines]
         self.subject = {
             "machine": ", ".join(machine.name for machine in machines),

@@ -81,12 +81,9 @@ def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
     bins = 10 ** np.linspace(float(low) - 1e-3, float(high) + 1e-3, 31)
     for axis, (name, values) in zip(axes[:, 0], found.items()):
         axis.hist(values.numpy(), bins=bins, color="#9ecae1")
-        axis.set(xscale="log", ylabel="images", title=name)
-        if len(values):
-            median = values.median().item()
-            axis.axvline(median, color=ORANGE)
-            axis.annotate(f"median {median:.2g}", (median, 1), xytext=(4, -2), textcoords="offset points",
-                          xycoords=axis.get_xaxis_transform(), va="top", color=ORANGE)
+        median = values.nanmedian().item()
+        axis.axvline(median, color=ORANGE)
+        axis.set(xscale="log", ylabel="images", title=f"{name}: median {median:.2g}")
     axes[-1, 0].set_xlabel("JND(M)")
     return figure
 

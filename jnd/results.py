@@ -64,13 +64,7 @@ class Run:
 
         ``data`` says in a few words what they are, such as "10 photos".
         """
-        self.subject = {
-            "machine": machine.name,
-            "machine_sha256": machine.sha256,
-            "data": data,
-            "data_sha256": data_sha256,
-            "device": _device_name(machine.mean.device),
-        }
+        self.subject = subject(machine, data, data_sha256)
 
     def follows(self, notebook: str) -> Path:
         """The folder of another notebook of this profile; what comes next is about its subject.
@@ -97,10 +91,8 @@ class Run:
             "notebook": self.notebook,
             "parameters": self.parameters,
             **self.subject,
-            "commit": commit(),
-            "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
             "seconds": round(time.monotonic() - self.started, 1),
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **origin(),
         }
 
     def line(self) -> str:
@@ -131,10 +123,30 @@ class Run:
 
     def finish(self, values: Mapping[str, Any]) -> None:
         """Write metrics.json; tensors become lists, and numbers that are not finite null."""
-        content = {"provenance": self.provenance, "values": _plain(values)}
+        content = {"provenance": self.provenance, "values": plain(values)}
         write_atomically(self.folder / "metrics.json", json.dumps(content, indent=1).encode())
         for leftover in self.folder.glob("*.checkpoint"):
             leftover.unlink()
+
+
+def subject(machine: Machine, data: str, data_sha256: Any) -> dict[str, Any]:
+    """What numbers depend on, for their provenance."""
+    return {
+        "machine": machine.name,
+        "machine_sha256": machine.sha256,
+        "data": data,
+        "data_sha256": data_sha256,
+        "device": _device_name(machine.mean.device),
+    }
+
+
+def origin() -> dict[str, Any]:
+    """The code that makes numbers now, for their provenance."""
+    return {
+        "commit": commit(),
+        "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
 
 
 def provenance_line(provenance: Mapping[str, Any]) -> str:
@@ -327,13 +339,14 @@ def commit() -> str:
     return head.decode().strip() + ("+" if changes else "")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: tensors become lists, numbers that are not finite None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(v) for key, v in value.items()}
+        return {str(key): plain(v) for key, v in value.items()}
     if isinstance(value, Tensor):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

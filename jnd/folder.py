@@ -212,15 +212,17 @@ def _descend(
 
 
 def _check(parameters: Parameters, machine: Machine) -> None:
-    """Refuse what would only fail at the first photo, or after its descent."""
+    """Refuse what would only fail at the first photo, or after its descent: try a blank one."""
+    if parameters.target_rank == 1:
+        raise ValueError("target_rank = 1 is M's answer itself: take 2 or more, or 0 for no class")
     blank = torch.zeros(1, 3, parameters.size, parameters.size, device=machine.mean.device)
     quality(blank, blank)
     with torch.no_grad():
-        logits = machine(blank)
-    if parameters.target_rank == 1:
-        raise ValueError("target_rank = 1 is M's answer itself: take 2 or more, or 0 for no class")
-    ranked_class(logits, parameters.target_rank or 1)
-    parameters.cost
+        ranked_class(machine(blank), parameters.target_rank or 1)
+    find_jnd(
+        machine, blank, cost=parameters.cost, alpha=parameters.alpha,
+        max_iter=min(parameters.max_iter, 1),
+    )
 
 
 def _data(tables: Iterable[pa.Table]) -> dict[str, Any]:

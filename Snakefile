@@ -102,6 +102,7 @@ rule book:
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
         "data/speed.json",
+        "data/scale.json",
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],
     output:
         "book/_build/html/index.html",

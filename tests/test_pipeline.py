@@ -50,6 +50,12 @@ def run(command: list[str], root: Path, **environment: str) -> str:
     return done.stdout
 
 
+def timed(command: list[str], root: Path) -> float:
+    began = time.monotonic()
+    run(command, root)
+    return time.monotonic() - began
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What follows snakemake's options, for a folder of twelve photos; none flips at once."""
@@ -62,10 +68,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, folder):
-    """Where a run was never interrupted."""
+    """Where a run was never interrupted, and the seconds it took."""
     root = repository(tmp_path_factory.mktemp("straight"))
-    run(snakemake("--cores", "2", *folder), root)
-    return root
+    return root, timed(snakemake("--cores", "2", *folder), root)
 
 
 def table_of(root: Path) -> tuple:
@@ -77,19 +82,19 @@ def table_of(root: Path) -> tuple:
 
 
 def test_a_folder_becomes_a_table(straight):
-    table, made = table_of(straight)
+    table, made = table_of(straight[0])
     assert table.num_rows == 4 * SHARDS and table["error"].null_count == 4 * SHARDS
     assert made["parameters"]["size"] == SETTINGS["size"] and made["parameters"]["machine"] == "googlenet"
 
 
 def test_only_what_a_changed_photo_concerns_is_repeated(straight, folder):
-    dry = snakemake("--dry-run", *folder)
-    assert "Nothing to be done" in run(dry, straight)
+    dry, root = snakemake("--dry-run", *folder), straight[0]
+    assert "Nothing to be done" in run(dry, root)
     images = Path(next(word for word in folder if word.startswith("images=")).removeprefix("images="))
     photo = images / "05.png"
     before = photo.stat()
     os.utime(photo)
-    said = run(dry, straight)
+    said = run(dry, root)
     os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert "number=00001" in said and "number=00000" not in said and "number=00002" not in said
 
@@ -155,12 +160,9 @@ def kill_until_done(arguments: list[str], root: Path, seconds: float, kills: int
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_folder_killed_again_and_again_gives_the_same_table(tmp_path, straight, folder, kills):
-    began = time.monotonic()
-    run(snakemake("--cores", "2", "--forceall", *folder), straight)
-    seconds = time.monotonic() - began
-    for root, said in kill_until_done(folder, tmp_path, seconds, kills, seed=kills):
-        assert table_of(root)[0].equals(table_of(straight)[0])
-        assert table_of(root)[1] == table_of(straight)[1]
+    expected, made = table_of(straight[0])
+    for root, said in kill_until_done(folder, tmp_path, straight[1], kills, seed=kills):
+        assert table_of(root)[0].equals(expected) and table_of(root)[1] == made
         assert said.count("(Rule: folder_shard)") <= SHARDS  # said of each that finishes
 
 
@@ -168,9 +170,7 @@ def test_a_folder_killed_again_and_again_gives_the_same_table(tmp_path, straight
 def test_a_notebook_killed_again_and_again_gives_the_same_numbers(tmp_path):
     target = ["results/smoke/imagenet/metrics.json", "--config", "profile=smoke"]
     straight = repository(tmp_path / "straight")
-    began = time.monotonic()
-    run(snakemake("--cores", "2", *target), straight)
-    seconds = time.monotonic() - began
+    seconds = timed(snakemake("--cores", "2", *target), straight)
     expected = straight / "results" / "smoke" / "imagenet"
     for root, said in kill_until_done(target, tmp_path, seconds, kills=20, seed=20):
         found = root / "results" / "smoke" / "imagenet"
@@ -253,4 +253,4 @@ def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
     )
     said = run([*command, *folder], root, **slurm)
     assert said.count("submitted with SLURM jobid") >= SHARDS, said
-    assert table_of(root)[0].equals(table_of(straight)[0])
+    assert table_of(root)[0].equals(table_of(straight[0])[0])

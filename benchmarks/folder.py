@@ -62,7 +62,8 @@ def cost(command: list) -> dict[str, float]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)
-    if process.returncode := os.waitstatus_to_exitcode(status):
+    process.returncode = os.waitstatus_to_exitcode(status)  # as nobody else can wait for it now
+    if process.returncode:
         sys.exit(f"failed: {process.args}")
     return {
         "cpu": used.ru_utime + used.ru_stime,

@@ -84,13 +84,14 @@ def table_of(root: Path) -> tuple:
 def test_a_folder_becomes_a_table(straight):
     table, made = table_of(straight[0])
     assert table.num_rows == 4 * SHARDS and table["error"].null_count == 4 * SHARDS
-    assert made["parameters"]["size"] == SETTINGS["size"] and made["parameters"]["machine"] == "googlenet"
+    settings = made["parameters"]
+    assert (settings["size"], settings["machine"]) == (SETTINGS["size"], "googlenet")
 
 
 def test_only_what_a_changed_photo_concerns_is_repeated(straight, folder):
     dry, root = snakemake("--dry-run", *folder), straight[0]
     assert "Nothing to be done" in run(dry, root)
-    images = Path(next(word for word in folder if word.startswith("images=")).removeprefix("images="))
+    (images,) = (Path(word[7:]) for word in folder if word.startswith("images="))
     photo = images / "05.png"
     before = photo.stat()
     os.utime(photo)
@@ -113,15 +114,15 @@ def test_wrong_parameters(wrong, message):
     assert done.returncode and message in done.stdout + done.stderr
 
 
-def killed(command: list[str], root: Path, moments) -> tuple[str, bool]:
-    """Start a command and kill all its processes after a time: its words, was it done before."""
+def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bool]:
+    """Start a command and kill all its processes after so many seconds: its words, was it done."""
     with open(root / "log", "w+") as log:
         process = subprocess.Popen(
             command, cwd=root, stdout=log, stderr=log, start_new_session=True,
             env=os.environ | {"PYTHONPATH": str(root)},
         )
         try:
-            assert process.wait(next(moments)) == 0, (root / "log").read_text()
+            assert process.wait(after) == 0, (root / "log").read_text()
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
         return (root / "log").read_text(), process.wait() == 0
@@ -137,17 +138,17 @@ def saved(root: Path) -> dict[Path, int]:
 
 
 def kill_until_done(arguments: list[str], root: Path, seconds: float, kills: int, seed: int):
-    """Run whatever is killed at random moments of so many seconds again, until that many kills.
+    """Kill Snakemake within so many seconds of each start, so many times in all.
 
     Yields each copy of the repository in which it got done, with all that Snakemake said there.
     """
     draw = random.Random(seed)
-    moments = iter(lambda: draw.uniform(0, seconds), None)
     while kills > 0:
         here = repository(root / str(kills))
         said, held, done = "", {}, False
         while not done:
-            words, done = killed(snakemake("--cores", "2", *arguments), here, moments if kills > 0 else iter([None]))
+            after = draw.uniform(0, seconds) if kills > 0 else None
+            words, done = killed(snakemake("--cores", "2", *arguments), here, after)
             said += words
             kills -= not done
             now = saved(here)
@@ -248,9 +249,10 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
 def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
     root = repository(tmp_path / "root")
     command = snakemake(
-        "--executor", "slurm", "--jobs", "2", "--slurm-status-command", "squeue",
-        "--set-resources", "folder_shard:gpu=0", "--default-resources", "mem_mb=1000", "runtime=60",
+        *folder, "--executor", "slurm", "--jobs", "2", "--cores", "2",
+        "--slurm-status-command", "squeue", "--set-resources", "folder_shard:gpu=0",
+        "--default-resources", "mem_mb=1000", "runtime=60",
     )
-    said = run([*command, *folder], root, **slurm)
+    said = run(command, root, **slurm)
     assert said.count("submitted with SLURM jobid") >= SHARDS, said
     assert table_of(root)[0].equals(table_of(straight[0])[0])

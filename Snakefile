@@ -1,9 +1,20 @@
-"""Run the notebooks of a profile and build the book: snakemake --cores all --config profile=smoke"""
+"""Run the notebooks of a profile and build the book: snakemake --cores all --config profile=smoke
 
+Or find the JND of every photo in a folder: snakemake --cores all folder --config images=DIR
+"""
+
+import hashlib
+import json
+import math
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
+
+
+configfile: "folder.yaml"
+
 
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
@@ -18,6 +29,11 @@ MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
 if PROFILE not in profiles:
     raise WorkflowError(f"unknown profile {PROFILE!r}: choose one of {', '.join(profiles)}")
+
+
+PARAMETERS = [*yaml.safe_load(Path("folder.yaml").read_text(encoding="utf-8"))]
+if unknown := sorted(config.keys() - {"profile", *PARAMETERS}):
+    raise WorkflowError(f"unknown parameter {unknown[0]!r}: choose of profile, {', '.join(PARAMETERS)}")
 
 
 rule all:
@@ -88,8 +104,65 @@ rule book:
         Path("jnd").glob("*.py"),
         Path("data/measured").glob("*.json"),
         "data/speed.json",
+        "data/scale.json",
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],
     output:
         "book/_build/html/index.html",
     shell:
         "{PYTHON} book/build.py --profile {PROFILE}"
+
+
+TABLES = f"{config['output']}/shards"
+SHARD = config["shard"]
+if SHARD not in range(1, 1001):  # their names have to fit into a command
+    raise WorkflowError(f"shard = {SHARD!r}: choose 1 to 1000 photos")
+PHOTOS = sorted(
+    str(path.relative_to(config["images"]))
+    for path in (Path(config["images"]).rglob("*") if config["images"] else ())
+    if path.suffix.lower() in {".jpg", ".jpeg", ".png"}
+)
+
+
+def photos_of(shard):
+    first = int(shard.number) * SHARD
+    return PHOTOS[first : first + SHARD]
+
+
+def state_of(shard):
+    """Another one when a photo of the shard has changed."""
+    files = [Path(config["images"], name) for name in photos_of(shard)]
+    states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(states).encode()).hexdigest()
+
+
+def shards(_):
+    if not PHOTOS:
+        raise WorkflowError(f"no JPEG or PNG in images={config['images']!r}: name a folder of photos")
+    return expand(f"{TABLES}/{{number:05}}.parquet", number=range(math.ceil(len(PHOTOS) / SHARD)))
+
+
+rule folder_shard:
+    input:
+        Path("jnd").glob("*.py"),
+    output:
+        f"{TABLES}/{{number}}.parquet",
+    params:
+        photos=photos_of,
+        state=state_of,
+        parameters=json.dumps({n: config[n] for n in PARAMETERS if n not in {"output", "shard"}}),
+    retries: 2
+    resources:
+        gpu=1,
+    shell:
+        "{PYTHON} -m jnd.folder shard {output:q} {params.parameters:q} -- {params.photos:q}"
+
+
+rule folder:
+    input:
+        shards,
+    output:
+        f"{config['output']}/jnd.parquet",
+    params:
+        number=lambda _, input: len(input),
+    shell:
+        "{PYTHON} -m jnd.folder merge {output:q} {TABLES:q} {params.number}"

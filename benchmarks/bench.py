@@ -8,7 +8,6 @@ import argparse
 import copy
 import json
 import multiprocessing
-import platform
 import resource
 import tempfile
 import time
@@ -35,6 +34,7 @@ from jnd.metrics import quality
 from jnd.objectives import ranked_class
 from jnd.registry import DATA
 from jnd.results import commit
+from processor import processor
 
 SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]
 STEPS = 5
@@ -204,12 +204,6 @@ def in_its_own_process(function) -> dict:
     found = queue.get()
     process.join()
     return found
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

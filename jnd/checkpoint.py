@@ -3,7 +3,8 @@
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -77,6 +78,13 @@ def fingerprint(*parts: object) -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """All of the file or none of it."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write inside, which becomes ``path`` when all of it is there."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
+    yield part
     os.replace(part, path)

@@ -3,7 +3,7 @@
 import difflib
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +52,7 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
         if box:
             left, top, side = box
             pixels = crop(pixels, top, left, side, side)
-        else:
-            pixels = center_crop(pixels, [min(pixels.shape[1:])] * 2)
-        photos.append(resize(pixels, [size, size], antialias=True))
+        photos.append(central_square(pixels, size))
         hashes[name] = sha256(path)
     return torch.stack(photos).float(), hashes
 
@@ -194,14 +192,26 @@ def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
     raise ValueError(f"no photo {name!r}: neither a file nor registered, as are {', '.join(hint)}")
 
 
-def read_rgb(path: str | Path) -> Tensor:
+def central_square(pixels: Tensor, size: int) -> Tensor:
+    """The middle of a picture, resized, enlarged if need be: (3, H, W) -> (3, size, size)."""
+    square = center_crop(pixels, [min(pixels.shape[1:])] * 2)
+    return resize(square, [size, size], antialias=True)
+
+
+def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
     """An 8-bit RGB picture as (3, H, W) uint8.
+
+    Args:
+        path: of its file.
+        convert: Pillow's names of other modes that are turned into RGB, such as ``{"L"}``, grey.
 
     Raises:
         ValueError: the picture is grey, has an alpha channel or more than 8 bits.
         OSError: it is missing or damaged.
     """
     with Image.open(path) as image:
+        if image.mode in convert:
+            image = image.convert("RGB")
         if image.mode != "RGB":
             raise ValueError(
                 f"{path} is a picture of mode {image.mode}, not 8-bit RGB; convert it first, with "

@@ -63,12 +63,14 @@ class Trajectory:
 class DivergedError(RuntimeError):
     """A descent left the finite numbers. ``trajectory`` holds all that was done.
 
-    The images named stopped at their last finite x(k), the others ran to their end.
+    The images named stopped at their last finite x(k), the others ran to their end. ``at``, (B,)
+    int64, says at which iteration; -1: an image did not leave them.
     """
 
-    def __init__(self, message: str, trajectory: Trajectory):
+    def __init__(self, message: str, trajectory: Trajectory, at: Tensor):
         super().__init__(message)
         self.trajectory = trajectory
+        self.at = at
 
 
 def eight_bit(x: Tensor) -> Tensor:
@@ -194,7 +196,7 @@ def find_jnd(
         raise DivergedError(
             f"the descent left the finite numbers: {where}; try a smaller alpha than {alpha} "
             "or smaller weights" + (f"; the state is kept in {checkpoint}" if checkpoint else ""),
-            trajectory,
+            trajectory, diverged_at,
         )
     return trajectory
 

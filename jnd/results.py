@@ -67,13 +67,7 @@ class Run:
         """
         if not isinstance(machines, Sequence):
             machines = [machines]
-        self.subject = {
-            "machine": ", ".join(machine.name for machine in machines),
-            "machine_sha256": ", ".join(machine.sha256 for machine in machines),
-            "data": data,
-            "data_sha256": data_sha256,
-            "device": _device_name(machines[0].mean.device),
-        }
+        self.subject = subject(machines, data, data_sha256)
 
     def follows(self, notebook: str) -> Path:
         """The folder of another notebook of this profile; what comes next is about its subject.
@@ -100,10 +94,8 @@ class Run:
             "notebook": self.notebook,
             "parameters": self.parameters,
             **self.subject,
-            "commit": commit(),
-            "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
             "seconds": round(time.monotonic() - self.started, 1),
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **origin(),
         }
 
     def line(self) -> str:
@@ -134,10 +126,30 @@ class Run:
 
     def finish(self, values: Mapping[str, Any]) -> None:
         """Write metrics.json; tensors become lists, and numbers that are not finite null."""
-        content = {"provenance": self.provenance, "values": _plain(values)}
+        content = {"provenance": self.provenance, "values": plain(values)}
         write_atomically(self.folder / "metrics.json", json.dumps(content, indent=1).encode())
         for leftover in self.folder.glob("*.checkpoint"):
             leftover.unlink()
+
+
+def subject(machines: Sequence[Machine], data: str, data_sha256: Any) -> dict[str, Any]:
+    """What numbers depend on, for their provenance."""
+    return {
+        "machine": ", ".join(machine.name for machine in machines),
+        "machine_sha256": ", ".join(machine.sha256 for machine in machines),
+        "data": data,
+        "data_sha256": data_sha256,
+        "device": _device_name(machines[0].mean.device),
+    }
+
+
+def origin() -> dict[str, Any]:
+    """The code that makes numbers now, for their provenance."""
+    return {
+        "commit": commit(),
+        "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
 
 
 def provenance_line(provenance: Mapping[str, Any]) -> str:
@@ -354,13 +366,14 @@ def commit() -> str:
     return head.decode().strip() + ("+" if changes else "")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: tensors become lists, numbers that are not finite None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(v) for key, v in value.items()}
+        return {str(key): plain(v) for key, v in value.items()}
     if isinstance(value, Tensor):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

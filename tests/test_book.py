@@ -193,7 +193,7 @@ def test_every_page_is_there(pages):
         "index claims notebooks/idea method notebooks/reading notebooks/imagenet step-by-step real-photos "
         "notebooks/cifar10 real-cifar10 notebooks/detection real-road notebooks/forensics "
         "notebooks/comparison notebooks/psychometrics "
-        "reproduce machines-and-data status speed api bibliography genindex search"
+        "reproduce many-photos machines-and-data status speed api bibliography genindex search"
     )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
 

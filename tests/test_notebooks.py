@@ -1,6 +1,7 @@
 """The notebooks as papermill runs them, in their smoke profile."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,16 +46,41 @@ FILES = {
 }
 
 
+# what a kernel does at its start: at its end it leaves what Linux says of it
+LEAVE_STATUS = """
+import atexit, os, pathlib
+def leave(status=pathlib.Path("/proc/self/status")):
+    if status.exists():
+        pathlib.Path(os.environ["IPYTHONDIR"], "status").write_text(status.read_text())
+atexit.register(leave)
+"""
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """Name -> executed notebook and its folder, of the smoke profile."""
-    folder = tmp_path_factory.mktemp("smoke")
+    folder, ipython = (tmp_path_factory.mktemp(name) for name in ("smoke", "ipython"))
+    startup = ipython / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "leave.py").write_text(LEAVE_STATUS)
     executed = {}
-    for name in FILES:
-        parameters = yaml.safe_load((ROOT / "notebooks/params/smoke" / f"{name}.yaml").read_text())
-        notebook = nbformat.from_dict(execute(folder, name, **parameters))
-        executed[name] = notebook, folder / "smoke" / name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(ipython))
+        for name in FILES:
+            parameters = yaml.safe_load((ROOT / "notebooks/params/smoke" / f"{name}.yaml").read_text())
+            notebook = nbformat.from_dict(execute(folder, name, **parameters))
+            executed[name] = notebook, folder / "smoke" / name
+            if (ipython / "status").exists():
+                (ipython / "status").rename(folder / f"{name}.status")
     return executed
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux counts it")
+@pytest.mark.parametrize("name", FILES)
+def test_smoke_stays_under_2_gb_of_memory(smoke, name):
+    status = (smoke[name][1].parents[1] / f"{name}.status").read_text()
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak) * 1024 < 2e9
 
 
 def test_every_notebook_is_tested():

@@ -11,7 +11,7 @@ from sphinx.errors import ExtensionError
 
 from jnd.multiverse import LABEL, in_words
 from jnd.results import provenance_line
-from reference import MARKS, cards, counts, files_table, speed, status
+from reference import MARKS, cards, counts, files_table, scale, speed, status
 
 
 def namespace(items: dict) -> SimpleNamespace:
@@ -171,6 +171,7 @@ def load_numbers(app, config) -> None:
     pages = {"paper": json.loads(json.dumps(paper), object_hook=namespace)}
     pages |= {path.parent.name: load_page(path) for path in metrics}
     pages["speed"] = speed(json.loads((data / "speed.json").read_text("utf-8")))
+    pages["scale"] = scale(json.loads((data / "scale.json").read_text("utf-8")))
     pages["measured"] = measured_elsewhere(data / "measured")
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))
     pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})

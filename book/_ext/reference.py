@@ -1,5 +1,6 @@
-"""What the pages "Status", "Speed" and "Machines and data" show, as Markdown."""
+"""What the pages "Status", "Speed", "Many photos" and "Machines and data" show, as Markdown."""
 
+import statistics
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -122,4 +123,43 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(
         steps="\n".join(steps), others="\n".join(others), line=line,
         rounds=p["rounds"], count=p["steps"],
+    )
+
+
+def scale(measured: Mapping[str, Any]) -> SimpleNamespace:
+    """What benchmarks/folder.py has measured: ``table``, ``estimate`` and the numbers in their text.
+
+    ``per_photo`` and ``start``, seconds on the processor, are the slope of a straight line through
+    the runs, less its shards' share of starting, and what a shard of one photo takes; ``off`` is
+    the largest distance of a run from that line, as a part of the run.
+    """
+    p, values = measured["provenance"], measured["values"]
+    runs, start = values["runs"], values["start"]["cpu"]
+    photos, seconds = ([run[name] for run in runs] for name in ("photos", "cpu"))
+    slope, intercept = statistics.linear_regression(photos, seconds)
+    per_photo = slope - start / p["shard"]
+    forwards = sum(run["forwards"] for run in runs) / sum(photos)
+    shards = -(-p["many"] // p["per_job"])
+    total = p["many"] * per_photo + shards * start
+    table = ["| photos | processor | per photo | clock | memory at most |", "|--:|--:|--:|--:|--:|"]
+    for run in runs:
+        table.append(
+            f"| {run['photos']} | {run['cpu']:.1f} s | {run['cpu'] / run['photos']:.2f} s "
+            f"| {run['clock']:.1f} s | {run['peak']:.0f} MB |"
+        )
+    estimate = [
+        "| | |", "|---|--:|",
+        f"| {p['many']:,} photos × {per_photo:.2f} s | {p['many'] * per_photo / 3600:.1f} h |",
+        f"| {shards} shards × {start:.1f} s to start | {shards * start / 3600:.1f} h |",
+        f"| **time on one processor core** | **{total / 3600:.1f} h** |",
+        *(f"| on {cores} cores | {total / 3600 / cores:.1f} h |" for cores in (2, 16, 100)),
+    ]
+    return SimpleNamespace(
+        table="\n".join(table), estimate="\n".join(estimate), start=start, slope=slope,
+        off=max(abs(intercept + slope * n - s) / s for n, s in zip(photos, seconds)),
+        peaks=[run["peak"] for run in runs], forwards=forwards,
+        per_forward=1e3 * per_photo / forwards, **{n: values[n] for n in ("planned", "merged")},
+        provenance=p,
+        line=f"{p['processor']}, one thread · machine {p['machine']} {p['machine_sha256'][:8]} · "
+        f"commit {p['commit'][:16]} · {p['date'][:10]}",
     )

@@ -1,0 +1,136 @@
+"""What a folder of photos costs, for more and more photos: python benchmarks/folder.py
+
+Each shard is a process of its own, on one thread, and its time on the processor is counted, so that
+other work on the computer hardly matters. This process stays small (it imports nothing large), for
+a process's peak of memory counts that of the one it was started from. Writes data/scale.json.
+"""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from processor import processor
+
+ROOT = Path(__file__).resolve().parents[1]
+PHOTOS = (8, 16, 32, 64)
+SHARD = 8
+PARAMETERS = {
+    "machine": "googlenet", "weights": "bundled", "size": 160, "target_rank": 2,
+    "squared_distance": 1e-5, "bounded_range": 0.005, "total_variation": 0.005, "alpha": 200.0,
+    "max_iter": 40, "batch": 8,
+}
+MANY, PER_JOB = 50_000, 64  # photos in all and in a job of folder.yaml, for what is planned and merged
+
+
+def write_photos(folder: str) -> None:
+    from PIL import Image
+
+    from jnd.datasets import packaged_squares
+
+    for i, photo in enumerate(packaged_squares(max(PHOTOS), PARAMETERS["size"])[0]):
+        Image.fromarray(photo.byte().permute(1, 2, 0).numpy()).save(f"{folder}/{i:05}.png")
+
+
+def read(table: str) -> tuple[dict, int]:
+    """The provenance of a table, and how many images went through the machine for it."""
+    import pyarrow.parquet as pq
+
+    from jnd.folder import provenance
+
+    K, last = pq.read_table(table)["K"].to_pylist(), PARAMETERS["max_iter"]
+    return provenance(table), sum((k if k >= 0 else last) + 1 for k in K)
+
+
+def apart(function, *arguments):
+    """What a function gives in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def cost(command: list) -> dict[str, float]:
+    """Seconds on the processor and on the clock, and the peak of memory in MB, of a command."""
+    one_thread = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *map(str, command)], cwd=ROOT, env=os.environ | one_thread,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # as nobody else can wait for it now
+    if process.returncode:
+        sys.exit(f"failed: {process.args}")
+    return {
+        "cpu": used.ru_utime + used.ru_stime,
+        "clock": time.perf_counter() - began,
+        "peak": used.ru_maxrss / 1e3,
+    }
+
+
+def shard(images: Path, out: Path, names: list[str], **changed) -> dict[str, float]:
+    parameters = json.dumps({"images": str(images)} | PARAMETERS | changed)
+    return cost(["jnd.folder", "shard", out, parameters, "--", *names])
+
+
+def folder_of(count: int, images: Path, out: Path) -> dict[str, float]:
+    """Each shard, then the merge."""
+    names = [f"{i:05}.png" for i in range(count)]
+    starts = range(0, count, SHARD)
+    costs = [
+        shard(images, out / f"{i:05}.parquet", names[start : start + SHARD])
+        for i, start in enumerate(starts)
+    ]
+    costs.append(cost(["jnd.folder", "merge", out / "jnd.parquet", out, len(starts)]))
+    return {
+        "photos": count,
+        "cpu": sum(c["cpu"] for c in costs),
+        "clock": sum(c["clock"] for c in costs),
+        "peak": max(c["peak"] for c in costs),
+        "forwards": apart(read, str(out / "jnd.parquet"))[1],
+    }
+
+
+def planned(folder: Path) -> dict[str, float]:
+    """Snakemake's part for as many photos as ImageNet's validation set has; they are empty files."""
+    folder.mkdir()
+    for i in range(MANY):
+        (folder / f"{i:05}.jpg").touch()
+    config = [f"images={folder}", f"shard={PER_JOB}", f"output={folder}"]
+    return cost(["snakemake", "--dry-run", "--quiet", "all", "--nolock", "folder", "--config", *config])
+
+
+def merged(table: Path, folder: Path) -> dict[str, float]:
+    """The merge of as many rows, in tables that all are this one."""
+    folder.mkdir()
+    count = MANY // max(PHOTOS)
+    for i in range(count):
+        (folder / f"{i:05}.parquet").symlink_to(table)
+    return cost(["jnd.folder", "merge", folder / "jnd.parquet", folder, count])
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        here = Path(temporary)
+        (images := here / "photos").mkdir()
+        apart(write_photos, str(images))
+        values = {
+            "start": shard(images, here / "start.parquet", ["00000.png"], max_iter=1),
+            "runs": [folder_of(count, images, here / str(count)) for count in PHOTOS],
+            "planned": planned(here / "empty"),
+            "merged": merged(here / str(max(PHOTOS)) / "jnd.parquet", here / "tables"),
+        }
+        made, _ = apart(read, str(here / str(max(PHOTOS)) / "jnd.parquet"))
+    del made["categories"], made["parameters"]["images"]
+    made |= {"processor": processor(), "shard": SHARD, "many": MANY, "per_job": PER_JOB}
+    content = json.dumps({"provenance": made, "values": values}, indent=1)
+    (ROOT / "data" / "scale.json").write_text(content + "\n", "utf-8")
+    print(content)
+
+
+if __name__ == "__main__":
+    main()

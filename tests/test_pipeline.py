@@ -215,7 +215,12 @@ SelectTypeParameters=CR_CPU
 NodeName={host} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory=4000
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
 """)
-    environment = {"SLURM_CONF": str(config)}
+    # Snakemake's plugin hides SLURM_CONF from the srun inside a job
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={config} exec {shutil.which("srun")} "$@"\n')
+    srun.chmod(0o755)
+    environment = {"SLURM_CONF": str(config), "PATH": f"{srun.parent}:{os.environ['PATH']}"}
     files = [f"--{kind}-file={tmp_path}/munge.{kind}" for kind in ("key", "log", "pid", "seed")]
     commands = [
         ["munged", "--foreground", "--force", f"--socket={munge}", *files],

@@ -69,7 +69,7 @@ class Run:
             "machine_sha256": machine.sha256,
             "data": data,
             "data_sha256": data_sha256,
-            "device": _device_name(machine.mean.device),
+            "device": f"{_device_name(machine.mean.device)}, {machine.precision}",
         }
 
     def follows(self, notebook: str) -> Path:
@@ -142,7 +142,7 @@ def provenance_line(provenance: Mapping[str, Any]) -> str:
     p = provenance
     return (
         f"Profile {p['profile']} · machine {p['machine']} {p['machine_sha256'][:8]} · "
-        f"{p['data']} · commit {p['commit'][:16]} · {p['date'][:10]}"
+        f"{p['data']} · {p['device']} · commit {p['commit'][:16]} · {p['date'][:10]}"
     )
 
 

@@ -201,7 +201,7 @@ def test_an_update_costs_one_forward_and_one_input_gradient(w, x0):
     machine.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
     machine.register_full_backward_hook(lambda *_: calls.update(backward=calls["backward"] + 1))
     find_jnd(machine, x0[:1], target=1, max_iter=7)
-    assert calls == {"forward": 8, "backward": 7}  # x(0) .. x(7)
+    assert calls == {"forward": 1 + 8, "backward": 7}  # the label; x(0) .. x(7)
 
 
 def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
@@ -212,7 +212,7 @@ def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
     seen = []
     machine.register_forward_pre_hook(lambda _, pixels: seen.append(len(pixels[0])))
     left = find_jnd(machine, x0, **options, stop_at_K=True)
-    assert sum(seen) == (whole.K + 1).sum()
+    assert sum(seen) == len(x0) + (whole.K + 1).sum()  # the labels; x(0) .. x(K)
     assert left.K.tolist() == whole.K.tolist()
     assert torch.equal(left.x_jnd, whole.x_jnd) and torch.equal(left.x_end, left.x_jnd)
     for i, K in enumerate(whole.K.tolist()):

@@ -345,7 +345,9 @@ def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
             assert torch.equal(expected.nan_to_num(-7), getattr(resumed, name).nan_to_num(-7)), name
 
 
-@pytest.mark.parametrize("spoil", ["other alpha", "other image", "other machine", "damaged"])
+@pytest.mark.parametrize(
+    "spoil", ["other alpha", "other image", "other machine", "other precision", "damaged"]
+)
 def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
     machine, alpha, file = linear_machine(w, x0, 3.0), 0.1, tmp_path / "full.checkpoint"
     options = dict(max_iter=20, checkpoint=file, checkpoint_seconds=0)
@@ -357,8 +359,13 @@ def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
         x0 = x0 + 1
     elif spoil == "other machine":
         machine.b.data += 0.5
+    elif spoil == "other precision":
+        machine.precision = "tf32"
     else:
         file.write_bytes(file.read_bytes()[:-9])
+    calls = []
+    machine.register_forward_hook(lambda *_: calls.append(1))
     found = find_jnd(machine, x0[:1], target=1, alpha=alpha, **options)
+    assert len(calls) == 1 + 21  # the label; x(0) .. x(20)
     expected = find_jnd(machine, x0[:1], target=1, alpha=alpha, max_iter=20)
     assert torch.equal(found.x_end, expected.x_end) and torch.equal(found.K, expected.K)

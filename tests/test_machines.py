@@ -12,7 +12,7 @@ from jnd import load_machine
 from jnd.cost import Cost
 from jnd.datasets import load_photos
 from jnd.descent import find_jnd
-from jnd.machines import BUNDLED, Plane, rightly_named
+from jnd.machines import BUNDLED, Plane, resized, rightly_named
 from jnd.registry import DATA
 
 PIXELS = (2, 3, 80, 96)
@@ -117,6 +117,35 @@ def test_the_header_may_ask_for_a_size(tmp_path, pixels):
     assert torch.allclose(machine(x), network(enlarged), rtol=1e-4, atol=1e-4)
     # rounding may turn a unit off
     assert torch.nn.functional.cosine_similarity(gradient.flatten(), expected.flatten(), dim=0) > 0.999
+
+
+@pytest.mark.parametrize("size", [(20, 33), (5, 4), (12, 9)])
+def test_resizing_by_matrices_is_interpolation(generator, size):
+    x = torch.rand(2, 3, 12, 9, generator=generator, dtype=torch.float64).requires_grad_()
+    expected = torch.nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
+    assert torch.allclose(resized(x, size), expected, atol=1e-12)
+    push = torch.rand(expected.shape, generator=generator, dtype=torch.float64)
+    gradients = (torch.autograd.grad((y * push).sum(), x)[0] for y in (resized(x, size), expected))
+    assert torch.allclose(*gradients, atol=1e-12)
+
+
+def test_bfloat16_is_the_networks_alone(pixels):
+    """Pixels, logits and the descent stay float32; what the network says is about the same."""
+    exact, short = load_machine("googlenet"), load_machine("googlenet", precision="bfloat16")
+    assert {p.dtype for p in short.network.parameters()} == {torch.bfloat16}
+    with torch.no_grad():
+        expected, logits = exact(pixels), short(pixels)
+    assert logits.dtype == torch.float32 and not torch.equal(logits, expected)
+    assert (logits - expected).abs().max() < 0.1 * expected.std()
+    found = find_jnd(short, pixels[:1], max_iter=1, checkpoint=None)
+    assert found.x_end.dtype == found.confidence.dtype == torch.float32
+
+
+def test_wrong_precisions():
+    with pytest.raises(ValueError, match="unknown precision 'half': use one of float32, tf32, bfloat16"):
+        load_machine("googlenet", precision="half")
+    with pytest.raises(ValueError, match='cpu has no TF32: use precision="float32" there'):
+        load_machine("googlenet", device="cpu", precision="tf32")
 
 
 class Brightness(nn.Module):

@@ -1,9 +1,11 @@
 import hashlib
+import json
 import pickle
 
 import pytest
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.transforms.v2.functional import center_crop
@@ -93,6 +95,38 @@ def test_the_bundled_machine_knows_a_face_and_a_motorcycle():
         answers = [machine.categories[i] for i in machine(photos.to(machine.mean.device)).argmax(1)]
     assert answers[0] in {"Faces", "Faces_easy"}
     assert answers[1:] == ["Motorbikes", "cup"]
+
+
+def test_folding_and_channels_last_leave_K():
+    """Against torchvision's network as it is and Eq. 1 to 3 in a plain loop, photo by photo."""
+    with safe_open(BUNDLED["googlenet"], "pt") as file:
+        state, header = {k: file.get_tensor(k).float() for k in file.keys()}, file.metadata()
+    network = torchvision.models.googlenet(num_classes=101, aux_logits=False, init_weights=False)
+    network.load_state_dict(state)
+    network.eval().requires_grad_(False)
+    mean, std = (torch.tensor(json.loads(header[key])).view(3, 1, 1) for key in ("mean", "std"))
+    x0, _ = load_photos(["helmet", "shuttle"], 160)
+
+    def plain(x):
+        answer = network((x - mean) / std)
+        ranked = answer.argsort(1, descending=True)
+        return answer, ranked[:, 0], ranked[:, 1]
+
+    _, label, target = plain(x0)
+    x, expected = x0.clone(), torch.full((2,), -1)
+    for k in range(14):
+        answer, says, _ = plain(x.requires_grad_())
+        expected[(expected < 0) & (says != label)] = k
+        across, down = x.diff(dim=3).square().sum(), x.diff(dim=2).square().sum()
+        outside = (x - x.clamp(0, 255)).abs().sum()
+        loss = torch.nn.functional.cross_entropy(answer, target, reduction="sum")
+        total = loss + 1e-5 * (x - x0).square().sum() + 0.005 * (outside + (across + down) / 160**2)
+        x = x.detach() - 200 * torch.autograd.grad(total, x)[0]
+    found = find_jnd(
+        load_machine("googlenet", device="cpu"), x0, target=target, cost=Cost(1e-5, 0.005, 0.005),
+        alpha=200.0, max_iter=13, stop_at_K=True,
+    )
+    assert expected.min() > 5 and (found.K - expected).abs().max() <= 1
 
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in BUNDLED.values()}))

@@ -28,9 +28,8 @@ def reproducible(device: torch.device, tf32: bool = False) -> Iterator[None]:
     try:
         torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn, 2: refuse
         torch.backends.cuda.matmul.allow_tf32 = tf32
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
-        ):
+        cudnn = torch.backends.cudnn
+        with cudnn.flags(cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=tf32):
             yield
     finally:
         torch.set_deterministic_debug_mode(mode)
@@ -40,7 +39,8 @@ def reproducible(device: torch.device, tf32: bool = False) -> Iterator[None]:
 class Parts:
     """Calls a function on as many images at once as the device's memory takes.
 
-    On all of them at first; after an out-of-memory error on half as many, from then on.
+    On all of them at first; after an out-of-memory error on half as many, from then on. Nothing
+    is tried out or measured before, so that a batch that fits pays nothing.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Parts:
             MemoryError: there is no room for a single image.
         """
         done: list[tuple[Tensor, ...]] = []
-        while len(images):
+        while len(images) or not done:
             part = images[: self.most]
             if result := _attempt(function, part):
                 done.append(result)

@@ -130,7 +130,8 @@ def load_machine(
             ``categories`` is read as torchvision's own: ImageNet classes and preprocessing.
         device: None: the GPU if there is one.
         precision: in what the network computes: ``"float32"``, exact; ``"tf32"``, on a GPU, faster
-            and with 10 bits of a mantissa in convolutions; or ``"bfloat16"``, with 7 bits.
+            and with 10 bits of a mantissa in convolutions and matrix products; or ``"bfloat16"``,
+            with 7 bits.
 
     Raises:
         ValueError: unknown name or precision, no bundled weights for it, or a file that is damaged, of another

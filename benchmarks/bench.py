@@ -7,107 +7,81 @@ a while slows all of them; a ratio compares runs of the same round. Writes data/
 import argparse
 import copy
 import json
-import multiprocessing
-import resource
-import tempfile
+import subprocess
+import sys
 import time
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
+import gpu
 import numpy as np
 import sewar
 import torch
-import torchvision
 from art.attacks.evasion import ProjectedGradientDescent
 from art.estimators.classification import PyTorchClassifier
 from foolbox import PyTorchModel
 from foolbox.attacks import LinfProjectedGradientDescentAttack
-from safetensors.torch import save_file
+from networks import Classifier, machines
 from torch import nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 from torchattacks import PGD
 
-from jnd import Cost, find_jnd, load_machine
-from jnd.datasets import PACKAGED, load_photos
+from jnd import Cost, find_jnd, load_detector, load_machine
+from jnd.datasets import PACKAGED, load_photos, load_picture
 from jnd.metrics import quality
 from jnd.objectives import ranked_class
 from jnd.registry import DATA
-from jnd.results import commit
+from jnd.results import commit, profile_parameters
 from processor import processor
 
 SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]
-STEPS = 5
-MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-
-
-class Classifier(nn.Module):
-    """torchvision's network as it is, for images in 0..1: what other libraries are given."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        return self.network((x - MEAN.view(3, 1, 1)) / STD.view(3, 1, 1))
-
-
-def machines(architecture: str) -> tuple[Classifier, nn.Module]:
-    """The same random weights as torchvision has them, and as jnd loads them."""
-    torch.manual_seed(0)
-    options = dict(num_classes=1000, aux_logits=False, init_weights=False, transform_input=False)
-    network = torchvision.models.get_model(architecture, **options).eval()
-    header = {
-        "architecture": architecture,
-        "categories": json.dumps([str(i) for i in range(1000)]),
-        "mean": json.dumps((255 * MEAN).tolist()),
-        "std": json.dumps((255 * STD).tolist()),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        save_file(network.state_dict(), f"{folder}/weights.safetensors", header)
-        return Classifier(network).eval(), load_machine(architecture, f"{folder}/weights.safetensors")
+MEMORY = Path(__file__).with_name("memory.py")
+STEPS = (1, 5)  # lengths of a run; their difference is what the steps alone cost
 
 
 def contenders(classifier: Classifier, machine: nn.Module, x0: torch.Tensor) -> dict:
-    """Name -> a function that takes ``STEPS`` steps from x0 (B, 3, H, W) in 0..255."""
+    """Name -> a function that takes so many steps from x0 (B, 3, H, W) in 0..255."""
     x, y = x0 / 255, torch.arange(len(x0))
     frozen = copy.deepcopy(classifier).requires_grad_(False)
-    frozen = Classifier(classifier.network)
 
-    def floor():
+    def floor(steps):
         here = x.clone()
-        for _ in range(STEPS):
+        for _ in range(steps):
             here.requires_grad_()
             (gradient,) = torch.autograd.grad(cross_entropy(frozen(here), y), here)
             here = (here - gradient).detach()
 
-    def ours(**options):
-        return lambda: find_jnd(
-            machine, x0, label=0, target=y + 1, max_iter=STEPS, **options
-        )
+    def ours(arm):
+        cost = Cost.arm(arm)
+        return lambda steps: find_jnd(machine, x0, label=0, target=y + 1, max_iter=steps, cost=cost)
 
     eps = 8 / 255
-    pgd = PGD(classifier, eps=eps, alpha=eps / 10, steps=STEPS)
     bounded = PyTorchModel(classifier, bounds=(0, 1))
-    foolbox_pgd = LinfProjectedGradientDescentAttack(steps=STEPS)
     art_model = PyTorchClassifier(
         classifier, nn.CrossEntropyLoss(), x.shape[1:], 1000, clip_values=(0, 1), device_type="cpu"
     )
-    art_pgd = ProjectedGradientDescent(
-        art_model, eps=eps, eps_step=eps / 10, max_iter=STEPS, batch_size=len(x), verbose=False
-    )
     labels = np.eye(1000, dtype=np.float32)[y.numpy()]
+    numbers = x.numpy()
+
+    def torchattacks(steps):
+        PGD(classifier, eps=eps, alpha=eps / 10, steps=steps)(x, y)
+
+    def foolbox(steps):
+        LinfProjectedGradientDescentAttack(steps=steps).run(bounded, x, y, epsilon=eps)
+
+    def art(steps):
+        ProjectedGradientDescent(
+            art_model, eps=eps, eps_step=eps / 10, max_iter=steps, batch_size=len(x), verbose=False
+        ).generate(numbers, labels)
+
     return {
-        "floor": floor,
-        "jnd, none": ours(cost=Cost.arm("none")),
-        "jnd, full": ours(cost=Cost.arm("full")),
-        "torchattacks": lambda: pgd(x, y),
-        "foolbox": lambda: foolbox_pgd.run(bounded, x, y, epsilon=eps),
-        "ART": lambda: art_pgd.generate(x.numpy(), labels),
+        "floor": floor, "jnd, none": ours("none"), "jnd, full": ours("full"),
+        "torchattacks": torchattacks, "foolbox": foolbox, "ART": art,
     }
 
 
-def interleaved(timed: dict, rounds: int) -> dict[str, list[float]]:
+def interleaved(timed: dict, rounds: int) -> dict[str, np.ndarray]:
     """Name -> seconds of each round, after one round that does not count."""
     seconds = {name: [] for name in timed}
     for _ in range(rounds + 1):
@@ -115,42 +89,124 @@ def interleaved(timed: dict, rounds: int) -> dict[str, list[float]]:
             began = time.perf_counter()
             function()
             seconds[name].append(time.perf_counter() - began)
-    return {name: values[1:] for name, values in seconds.items()}
+    return {name: np.array(values[1:]) for name, values in seconds.items()}
 
 
-def summary(seconds: dict[str, list[float]], reference: str, per: int = 1) -> dict[str, dict]:
+def per_step(functions: dict, rounds: int) -> dict[str, np.ndarray]:
+    """Name -> seconds of a step in each round: what a longer run takes more than a shorter one."""
+    few, many = STEPS
+    timed = {(name, n): lambda f=f, n=n: f(n) for name, f in functions.items() for n in STEPS}
+    seconds = interleaved(timed, rounds)
+    return {name: (seconds[name, many] - seconds[name, few]) / (many - few) for name in functions}
+
+
+def summary(seconds: dict[str, np.ndarray], reference: str) -> dict[str, dict]:
     """Median milliseconds, and the median and quartiles of the ratio to the reference."""
     rows = {}
     for name, values in seconds.items():
-        ratios = np.array(values) / np.array(seconds[reference])
-        low, middle, high = np.percentile(ratios, [25, 50, 75]).tolist()
-        rows[name] = {"ms": 1e3 * float(np.median(values)) / per, "ratio": middle, "low": low, "high": high}
+        low, middle, high = np.percentile(values / seconds[reference], [25, 50, 75]).tolist()
+        ms = 1e3 * float(np.median(values))
+        rows[name] = {"ms": ms, "ratio": middle, "low": low, "high": high}
     return rows
 
 
 def steps(rounds: int) -> dict[str, dict]:
     found = {}
     for architecture, size, batch in SETTINGS:
-        classifier, machine = machines(architecture)
+        classifier, machine = machines(architecture, "cpu")
         x0, _ = load_photos(PACKAGED[:batch], size)
-        times = interleaved(contenders(classifier, machine, x0), rounds)
+        times = per_step(contenders(classifier, machine, x0), rounds)
         found[f"{architecture}, {size} px, batch {batch}"] = {
-            "contenders": summary(times, "floor", STEPS),
+            "contenders": summary(times, "floor"),
             "cosine": gradient_cosine(classifier, machine, x0),
         }
     return found
 
 
+def on_gpu(rounds: int) -> dict[str, dict]:
+    return {
+        f"inception_v3, 299 px, batch {batch}": {
+            "contenders": summary(per_step(gpu.contenders(batch), rounds), "floor"),
+            "memory": gpu.peak(batch),
+        }
+        for batch in gpu.BATCHES
+    }
+
+
 def gradient_cosine(classifier: Classifier, machine: nn.Module, x0: torch.Tensor) -> float:
     """The smallest cosine over the batch between the input gradients of the two forms of a machine."""
-    gradients = []
-    for network, scale in ((classifier, 255), (machine, 1)):
-        x = (x0 / scale).requires_grad_()
-        loss = cross_entropy(network(x), torch.arange(len(x)), reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, x)
-        gradients.append(gradient.flatten(1))
+    labels = torch.arange(len(x0))
+    theirs, ours = input_gradient(classifier, x0 / 255, labels), input_gradient(machine, x0, labels)
     # eps: the gradients of random weights are shorter than its default
-    return cosine_similarity(*gradients, eps=0.0).min().item()
+    return cosine_similarity(theirs, ours, eps=0.0).min().item()
+
+
+def input_gradient(machine: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Of the cross-entropy of each image: (B, 3, H, W) -> (B, 3·H·W)."""
+    x = x.clone().requires_grad_()
+    loss = cross_entropy(machine(x), target, reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, x)
+    return gradient.flatten(1)
+
+
+def precision(rounds: int) -> dict[str, dict]:
+    """The imagenet notebook's bundled machine, photos and parameters in float32 and bfloat16."""
+    given = profile_parameters("imagenet", "bundled")
+    x0, _ = load_photos(given["photos"], given["size"])
+    loaded = {
+        name: load_machine(given["machine"], device="cpu", precision=name)
+        for name in ("float32", "bfloat16")
+    }
+    with torch.no_grad():
+        logits = loaded["float32"](x0)
+    label, target = ranked_class(logits, 1), ranked_class(logits, given["target_rank"])
+    weights = {name: given[name] for name in ("squared_distance", "bounded_range", "total_variation")}
+    exact = input_gradient(loaded["float32"], x0, target)
+    times = interleaved(
+        {name: lambda M=M: input_gradient(M, x0, target) for name, M in loaded.items()}, rounds
+    )
+    found = {}
+    for name, M in loaded.items():
+        seen = find_jnd(
+            M, x0, label=label, target=target, cost=Cost(**weights), alpha=given["alpha"],
+            max_iter=given["max_iter"], stop_at_K=True,
+        )
+        found[name] = {
+            "cosine": cosine_similarity(input_gradient(M, x0, target), exact).tolist(),
+            "K": seen.K.tolist(),
+            "jnd": seen.jnd.tolist(),
+            **summary(times, "float32")[name],
+        }
+    return found
+
+
+def arms(rounds: int) -> dict[str, dict]:
+    """A forward and a gradient for three arms, in one batch and one arm after the other."""
+    googlenet = load_machine("googlenet", device="cpu")
+    photos, _ = load_photos(PACKAGED[:10], 160)
+    road, _ = load_picture("road", 320)
+    detector = load_detector(device="cpu")
+
+    def scores(x: torch.Tensor) -> torch.Tensor:
+        return detector(x).logits
+
+    found = {}
+    for title, machine, x0 in (
+        ("googlenet, one photo of 160 px", googlenet, photos[:1]),
+        ("googlenet, ten photos of 160 px", googlenet, photos),
+        ("retinanet_googlenet_fpn, one picture of 320 px", scores, road),
+    ):
+
+        def step(x: torch.Tensor) -> None:
+            x = x.clone().requires_grad_()
+            torch.autograd.grad(machine(x).square().sum(), x)
+
+        times = interleaved({
+            "apart": lambda: [step(x0) for _ in range(3)],
+            "together": lambda: step(x0.repeat(3, 1, 1, 1)),
+        }, rounds)
+        found[title] = summary(times, "apart")
+    return found
 
 
 def early_leaving() -> dict[str, float]:
@@ -186,29 +242,9 @@ def metrics(rounds: int) -> dict[str, dict]:
     return summary(times, "sewar")
 
 
-def peak_memory(queue) -> None:
-    """What a process holds at most, MB, for ten images of 299 px through Inception v3."""
-    _, machine = machines("inception_v3")
-    x0, _ = load_photos(PACKAGED[:10], 299)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    find_jnd(machine, x0, label=0, target=1, max_iter=3)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    queue.put({"before": before / 1e3, "peak": after / 1e3})
-
-
-def in_its_own_process(function) -> dict:
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=function, args=(queue,))
-    process.start()
-    found = queue.get()
-    process.join()
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, default=DATA / "speed.json")
     args = parser.parse_args()
     packages = ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "sewar")
@@ -220,13 +256,16 @@ def main() -> None:
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "packages": {name: version(name) for name in packages},
             "rounds": args.rounds,
-            "steps": STEPS,
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
         "values": {
             "steps": steps(args.rounds),
             "leaving": early_leaving(),
+            "precision": precision(args.rounds),
+            "arms": arms(args.rounds),
             "metrics": metrics(args.rounds),
-            "memory": in_its_own_process(peak_memory),
+            "memory": json.loads(subprocess.check_output([sys.executable, MEMORY])),
+            "gpu": on_gpu(args.rounds) if torch.cuda.is_available() else None,
         },
     }
     for title, rows in content["values"]["steps"].items():

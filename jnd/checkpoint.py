@@ -71,8 +71,7 @@ def fingerprint(*parts: object) -> str:
             tensors = {k: v for k, v in getattr(part, "__dict__", {}).items() if isinstance(v, Tensor)}
         digest.update(type(part).__name__.encode() if tensors else repr(part).encode())
         for name, tensor in tensors.items():
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(save({name: tensor.detach().cpu().contiguous()}))
     return digest.hexdigest()
 
 

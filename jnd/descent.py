@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from jnd.checkpoint import Checkpoint
 from jnd.cost import Cost
+from jnd.device import Parts, reproducible
 from jnd.machines import frozen
 from jnd.objectives import Objective, class_change
 
@@ -99,10 +100,13 @@ def find_jnd(
 
     x(k + 1) = x(k) − α ∂Cost/∂x(k) (Eq. 2) for k = 0 .. max_iter − 1, each image on its own: a
     batch gives what its images give one by one. An update costs one forward and one input
-    gradient, and no synchronisation with the host. The machine is left as it was.
+    gradient, and no synchronisation with the host; without an objective, one forward more finds
+    the label. A batch too large for the GPU's memory goes through the machine in parts. The
+    machine is left as it was.
 
     Args:
-        machine: maps pixels (B, 3, H, W) in 0..255 to logits (B, C).
+        machine: maps pixels (B, 3, H, W) in 0..255 to logits (B, C). On a GPU it computes in exact
+            float32 unless its ``precision`` says otherwise; see :func:`~jnd.machines.load_machine`.
         x0: (B, 3, H, W) floating point, grey levels 0..255.
         label: class of each image, (B,) or one for all; None: what the machine says of x0. Where
             the machine does not say ``label`` of x0, K is 0.
@@ -123,6 +127,7 @@ def find_jnd(
     Raises:
         ValueError: an argument is out of its range (see the message).
         DivergedError: an image turned to NaN or infinity.
+        MemoryError: the GPU has no room for a single image.
 
     Reference: Akan, Genc and Yarman Vural, ICIP 2020, Sections III and IV.
     """
@@ -134,60 +139,58 @@ def find_jnd(
     noticed_8bit, finite = noticed.clone(), ~noticed
     x, x_jnd = x0.clone(), torch.full_like(x0, torch.nan)
 
-    with frozen(machine), torch.enable_grad():
+    precision = getattr(machine, "precision", "float32")
+    with frozen(machine), reproducible(x0.device, tf32=precision == "tf32"), torch.no_grad():
         left = torch.arange(len(x0), device=x0.device)  # the images still in the batch
-        here = x[left].requires_grad_()
-        output = machine(here)
+        parts = Parts()
         if objective is None:
+            (output,) = parts(lambda images: (machine(x0[images]),), left)
             objective = class_change(output, label, target)
-        of_left = objective
+
+        def look(images: Tensor) -> tuple[Tensor, ...]:
+            """What M says of some x(k), and their x(k + 1): one forward, one input gradient."""
+            of = objective if len(images) == len(x0) else objective.select(images)
+            here = x[images].requires_grad_(k < max_iter)
+            with torch.enable_grad():
+                output = machine(here)
+                total = cost(of.loss(output), here, x0[images]).sum()
+            (gradient,) = torch.autograd.grad(total, here) if k < max_iter else (0.0,)
+            answer = of.noticed(output)
+            answer_8bit = of.noticed(machine(eight_bit(here))) if also_8bit else answer
+            return of.confidence(output), answer, answer_8bit, here - alpha * gradient
+
         state = dict(
             x=x, x_jnd=x_jnd, confidence=confidence, distance=distance, noticed=noticed,
             noticed_8bit=noticed_8bit, finite=finite,
         )
-        identity = (machine, x0, objective, cost, alpha, max_iter, also_8bit, stop_at_K)
+        identity = (
+            machine, precision, x0, objective, cost, alpha, max_iter, also_8bit, stop_at_K
+        )
         saved = Checkpoint(checkpoint, checkpoint_seconds, *identity)
-        if start := saved.restore(state):
+        for k in progress(range(saved.restore(state), max_iter + 1)):
             if stop_at_K:
-                left = left[~noticed.any(0)]
-                of_left = objective.select(left)
-            here = x[left].requires_grad_()
-            output = machine(here) if len(left) else None
-        for k in progress(range(start, max_iter + 1)):
+                left = left[~noticed[:k, left].any(0)]
             if not len(left):
                 break
-            with torch.no_grad():
-                if watch:
-                    watch(k, x)
-                confidence[k, left] = of_left.confidence(output)
-                finite[k, left] &= confidence[k, left].isfinite().all(1)
-                distance[k, left] = torch.linalg.vector_norm((here - x0[left]).flatten(1), dim=1)
-                noticed[k, left] = of_left.noticed(output) & finite[k, left]
-                first = noticed[k] & ~noticed[:k].any(0)
-                x_jnd.copy_(torch.where(_per_image(first), x, x_jnd))
-                if also_8bit:
-                    noticed_8bit[k, left] = of_left.noticed(machine(eight_bit(here)))
+            if watch:
+                watch(k, x)
+            confidence[k, left], answer, noticed_8bit[k, left], update = parts(look, left)
+            finite[k, left] &= confidence[k, left].isfinite().all(1)
+            noticed[k, left] = answer & finite[k, left]
+            distance[k, left] = torch.linalg.vector_norm((x - x0)[left].flatten(1), dim=1)
+            first = noticed[k] & ~noticed[:k].any(0)
+            x_jnd.copy_(torch.where(_per_image(first), x, x_jnd))
             if k == max_iter:
                 break
-            total = cost(of_left.loss(output), here, x0[left]).sum()
-            (gradient,) = torch.autograd.grad(total, here)
-            with torch.no_grad():
-                update = here - alpha * gradient
-                finite[k + 1, left] = update.isfinite().flatten(1).all(1)
-                moves = finite[k + 1, left]
-                if stop_at_K:
-                    moves &= ~noticed[k, left]
-                x[left] = torch.where(_per_image(moves), update, here)
-                if stop_at_K:
-                    left = left[~noticed[k, left]]
-                    of_left = objective.select(left)
-            here = x[left].requires_grad_()
+            moves = finite[k + 1, left] = update.isfinite().flatten(1).all(1)
+            if stop_at_K:
+                moves = moves & ~noticed[k, left]
+            x[left] = torch.where(_per_image(moves), update, x[left])
             saved.save(k + 1, state)
-            output = machine(here) if len(left) else None
         saved.save(max_iter, state, now=True)
 
     trajectory = Trajectory(
-        x0, x_jnd, x.detach(), _first(noticed), _first(noticed_8bit) if also_8bit else None,
+        x0, x_jnd, x, _first(noticed), _first(noticed_8bit) if also_8bit else None,
         confidence, distance, noticed, objective,
     )
     diverged_at = _first(~finite)

@@ -17,6 +17,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_convert, clip_boxes_to_image
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from jnd.device import reproducible
 from jnd.registry import DATA
 from jnd.weights import read_weights
 
@@ -84,6 +85,8 @@ class Detector(nn.Module):
         sha256: hash of the weights file.
     """
 
+    precision = "float32"
+
     def __init__(self, network, name, categories, mean, std, sha256):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
@@ -104,8 +107,9 @@ class Detector(nn.Module):
         resized, multiple = tuple(x.shape[2:]), self.network.transform.size_divisible
         x = pad(x, (0, -resized[1] % multiple, 0, -resized[0] % multiple))
         x = x.contiguous(memory_format=torch.channels_last)
-        features = list(self.network.backbone(x).values())
-        heads = self.network.head(features)
+        with reproducible(x.device):
+            features = list(self.network.backbone(x).values())
+            heads = self.network.head(features)
         (anchors,) = self.network.anchor_generator(ImageList(x, [resized]), features)
         per_place = self.network.anchor_generator.num_anchors_per_location()
         levels = [n * level.shape[2] * level.shape[3] for n, level in zip(per_place, features)]

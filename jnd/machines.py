@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 import torchvision
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from torch.fx.experimental.optimization import fuse
+from torch.nn.functional import interpolate
 
+from jnd.device import reproducible
 from jnd.registry import DATA
 from jnd.weights import read_weights
 
@@ -24,6 +25,7 @@ BUNDLED = {
         "googlenet_cifar10": "googlenet_cifar10",
     }.items()
 }
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class Machine(nn.Module):
@@ -36,12 +38,18 @@ class Machine(nn.Module):
         input_size: (height, width) to which images are resized inside (bilinear, so that the
             gradient reaches the pixels given); None: they are taken as they are.
         sha256: hash of the weights file.
+        precision: in what the network computes, one of ``PRECISIONS``. Pixels and logits are
+            float32 in any case.
     """
 
-    def __init__(self, network, name, categories, mean, std, min_size, input_size, sha256):
+    def __init__(
+        self, network, name, categories, mean, std, min_size, input_size, sha256, precision
+    ):
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
+        dtype = torch.bfloat16 if precision == "bfloat16" else None
+        self.network = network.to(dtype=dtype, memory_format=torch.channels_last)
         self.name, self.categories, self.sha256 = name, categories, sha256
+        self.precision = precision
         self.min_size, self.input_size = min_size, input_size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))  # grey levels
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
@@ -55,10 +63,12 @@ class Machine(nn.Module):
                 f"images of {pixels.shape[2]}×{pixels.shape[3]} are too small for {self.name}: "
                 f"it needs {self.min_size[0]}×{self.min_size[1]} at least"
             )
-        x = (pixels - self.mean) / self.std
-        if self.input_size:
-            x = interpolate(x, self.input_size, mode="bilinear", antialias=True)
-        return self.network(x.contiguous(memory_format=torch.channels_last))
+        with reproducible(pixels.device, tf32=self.precision == "tf32"):
+            x = (pixels - self.mean) / self.std
+            if self.input_size:
+                x = resized(x, self.input_size)
+            dtype = next(self.network.parameters()).dtype
+            return self.network(x.to(dtype, memory_format=torch.channels_last)).to(x.dtype)
 
     def called(self, category: int) -> str:
         """The name of a class, as people write it."""
@@ -83,6 +93,10 @@ class Plane(nn.Module):
 
     name = "plane"
 
+    @property
+    def precision(self) -> str:
+        return str(self.normal.dtype).removeprefix("torch.")
+
     def __init__(self, normal: Tensor, mean: Tensor, categories: tuple[str, str]):
         super().__init__()
         self.categories = categories
@@ -101,7 +115,10 @@ class Plane(nn.Module):
 
 
 def load_machine(
-    name: str, weights: str | Path = "bundled", device: str | torch.device | None = None
+    name: str,
+    weights: str | Path = "bundled",
+    device: str | torch.device | None = None,
+    precision: str = "float32",
 ) -> Machine:
     """A frozen torchvision classifier.
 
@@ -112,9 +129,12 @@ def load_machine(
             checked by hash) or the path of a safetensors file. A file whose header has no
             ``categories`` is read as torchvision's own: ImageNet classes and preprocessing.
         device: None: the GPU if there is one.
+        precision: in what the network computes: ``"float32"``, exact; ``"tf32"``, on a GPU, faster
+            and with 10 bits of a mantissa in convolutions and matrix products; or ``"bfloat16"``,
+            with 7 bits.
 
     Raises:
-        ValueError: unknown name, no bundled weights for it, or a file that is damaged, of another
+        ValueError: unknown name or precision, no bundled weights for it, or a file that is damaged, of another
             architecture or no safetensors.
         FileNotFoundError: no such weights file.
         OSError: the official weights could not be fetched.
@@ -130,6 +150,11 @@ def load_machine(
         )
     if weights != "bundled" and name not in known:
         raise ValueError(f'{name} is bundled: use weights="bundled", or the architecture\'s name')
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError(f'{device} has no TF32: use precision="float32" there')
     architecture = name if name in known else "googlenet"
     read = read_weights(BUNDLED[name] if weights == "bundled" else weights, architecture)
     official = torchvision.models.get_model_weights(architecture).DEFAULT
@@ -144,8 +169,25 @@ def load_machine(
     )
     read.fill(network, name)
     network = fuse(network.eval())  # batch norm into the convolutions: the same map, faster
-    machine = Machine(network, name, categories, mean, std, min_size, input_size, read.sha256)
-    return machine.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    machine = Machine(
+        network, name, categories, mean, std, min_size, input_size, read.sha256, precision
+    )
+    return machine.to(device)
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images of another size: (B, C, H, W) -> (B, C, *size), bilinear and antialiased.
+
+    As ``interpolate`` has it, but as two matrix products: on a GPU, the gradient of that function
+    is not the same each time (``upsample_bilinear2d_aa_backward`` adds in any order).
+    """
+
+    def matrix(old: int, new: int) -> Tensor:
+        unit = torch.eye(old, dtype=x.dtype, device=x.device)
+        return interpolate(unit[None, None], (new, old), mode="bilinear", antialias=True)[0, 0]
+
+    rows, columns = map(matrix, x.shape[2:], size)
+    return rows @ x @ columns.T
 
 
 @torch.no_grad()

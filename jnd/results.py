@@ -139,7 +139,7 @@ def subject(machines: Sequence[Machine], data: str, data_sha256: Any) -> dict[st
         "machine_sha256": ", ".join(machine.sha256 for machine in machines),
         "data": data,
         "data_sha256": data_sha256,
-        "device": _device_name(machines[0].mean.device),
+        "device": f"{_device_name(machines[0].mean.device)}, {machines[0].precision}",
     }
 
 
@@ -158,7 +158,7 @@ def provenance_line(provenance: Mapping[str, Any]) -> str:
     pairs = zip(p["machine"].split(", "), p["machine_sha256"].split(", "))
     return (
         f"Profile {p['profile']} · machine {', '.join(f'{name} {sha256[:8]}' for name, sha256 in pairs)} · "
-        f"{p['data']} · commit {p['commit'][:16]} · {p['date'][:10]}"
+        f"{p['data']} · {p['device']} · commit {p['commit'][:16]} · {p['date'][:10]}"
     )
 
 

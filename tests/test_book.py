@@ -421,6 +421,18 @@ def test_a_page_that_asks_for_an_unknown_number_fails(tmp_path):
     assert "index.md" in done.stderr and "'nothing'" in done.stderr
 
 
+def test_what_a_gpu_took_is_shown_once_it_is_measured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from reference import speed
+
+    measured = json.loads((ROOT / "data" / "speed.json").read_text())
+    measured["values"]["gpu"] = None
+    assert speed(measured).gpu.startswith("**Not measured**")
+    row = {"ms": 12.34, "ratio": 1.5, "low": 1.25, "high": 1.75}
+    measured["values"]["gpu"] = {"inception_v3": {"contenders": {"jnd, full, tf32": row}}}
+    assert "| jnd, full, tf32 | 12.3 | 1.50 (1.25 to 1.75) | |" in speed(measured).gpu
+
+
 def test_a_number_without_provenance_fails(tmp_path):
     done = build_page(tmp_path, "", {"values": METRICS["values"]})
     assert done.returncode != 0

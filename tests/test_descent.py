@@ -201,7 +201,7 @@ def test_an_update_costs_one_forward_and_one_input_gradient(w, x0):
     machine.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
     machine.register_full_backward_hook(lambda *_: calls.update(backward=calls["backward"] + 1))
     find_jnd(machine, x0[:1], target=1, max_iter=7)
-    assert calls == {"forward": 8, "backward": 7}  # x(0) .. x(7)
+    assert calls == {"forward": 1 + 8, "backward": 7}  # the label; x(0) .. x(7)
 
 
 def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
@@ -212,7 +212,7 @@ def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
     seen = []
     machine.register_forward_pre_hook(lambda _, pixels: seen.append(len(pixels[0])))
     left = find_jnd(machine, x0, **options, stop_at_K=True)
-    assert sum(seen) == (whole.K + 1).sum()
+    assert sum(seen) == len(x0) + (whole.K + 1).sum()  # the labels; x(0) .. x(K)
     assert left.K.tolist() == whole.K.tolist()
     assert torch.equal(left.x_jnd, whole.x_jnd) and torch.equal(left.x_end, left.x_jnd)
     for i, K in enumerate(whole.K.tolist()):
@@ -345,7 +345,9 @@ def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
             assert torch.equal(expected.nan_to_num(-7), getattr(resumed, name).nan_to_num(-7)), name
 
 
-@pytest.mark.parametrize("spoil", ["other alpha", "other image", "other machine", "damaged"])
+@pytest.mark.parametrize(
+    "spoil", ["other alpha", "other image", "other machine", "other precision", "damaged"]
+)
 def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
     machine, alpha, file = linear_machine(w, x0, 3.0), 0.1, tmp_path / "full.checkpoint"
     options = dict(max_iter=20, checkpoint=file, checkpoint_seconds=0)
@@ -357,8 +359,13 @@ def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
         x0 = x0 + 1
     elif spoil == "other machine":
         machine.b.data += 0.5
+    elif spoil == "other precision":
+        machine.precision = "tf32"
     else:
         file.write_bytes(file.read_bytes()[:-9])
+    calls = []
+    machine.register_forward_hook(lambda *_: calls.append(1))
     found = find_jnd(machine, x0[:1], target=1, alpha=alpha, **options)
+    assert len(calls) == 1 + 21  # the label; x(0) .. x(20)
     expected = find_jnd(machine, x0[:1], target=1, alpha=alpha, max_iter=20)
     assert torch.equal(found.x_end, expected.x_end) and torch.equal(found.K, expected.K)

@@ -1,9 +1,11 @@
 import hashlib
+import json
 import pickle
 
 import pytest
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.transforms.v2.functional import center_crop
@@ -12,7 +14,7 @@ from jnd import load_machine
 from jnd.cost import Cost
 from jnd.datasets import load_photos
 from jnd.descent import find_jnd
-from jnd.machines import BUNDLED, Plane, rightly_named
+from jnd.machines import BUNDLED, Plane, resized, rightly_named
 from jnd.registry import DATA
 
 PIXELS = (2, 3, 80, 96)
@@ -95,6 +97,38 @@ def test_the_bundled_machine_knows_a_face_and_a_motorcycle():
     assert answers[1:] == ["Motorbikes", "cup"]
 
 
+def test_folding_and_channels_last_leave_K():
+    """Against torchvision's network as it is and Eq. 1 to 3 in a plain loop, photo by photo."""
+    with safe_open(BUNDLED["googlenet"], "pt") as file:
+        state, header = {k: file.get_tensor(k).float() for k in file.keys()}, file.metadata()
+    network = torchvision.models.googlenet(num_classes=101, aux_logits=False, init_weights=False)
+    network.load_state_dict(state)
+    network.eval().requires_grad_(False)
+    mean, std = (torch.tensor(json.loads(header[key])).view(3, 1, 1) for key in ("mean", "std"))
+    x0, _ = load_photos(["helmet", "shuttle"], 160)
+
+    def plain(x):
+        answer = network((x - mean) / std)
+        ranked = answer.argsort(1, descending=True)
+        return answer, ranked[:, 0], ranked[:, 1]
+
+    _, label, target = plain(x0)
+    x, expected = x0.clone(), torch.full((2,), -1)
+    for k in range(14):
+        answer, says, _ = plain(x.requires_grad_())
+        expected[(expected < 0) & (says != label)] = k
+        across, down = x.diff(dim=3).square().sum(), x.diff(dim=2).square().sum()
+        outside = (x - x.clamp(0, 255)).abs().sum()
+        loss = torch.nn.functional.cross_entropy(answer, target, reduction="sum")
+        total = loss + 1e-5 * (x - x0).square().sum() + 0.005 * (outside + (across + down) / 160**2)
+        x = x.detach() - 200 * torch.autograd.grad(total, x)[0]
+    found = find_jnd(
+        load_machine("googlenet", device="cpu"), x0, target=target, cost=Cost(1e-5, 0.005, 0.005),
+        alpha=200.0, max_iter=13, stop_at_K=True,
+    )
+    assert expected.min() > 5 and (found.K - expected).abs().max() <= 1
+
+
 @pytest.mark.parametrize("name", sorted({path.stem for path in BUNDLED.values()}))
 def test_bundled_machines_are_small_and_have_a_card(name):
     weights = DATA / "weights" / f"{name}.safetensors"
@@ -117,6 +151,35 @@ def test_the_header_may_ask_for_a_size(tmp_path, pixels):
     assert torch.allclose(machine(x), network(enlarged), rtol=1e-4, atol=1e-4)
     # rounding may turn a unit off
     assert torch.nn.functional.cosine_similarity(gradient.flatten(), expected.flatten(), dim=0) > 0.999
+
+
+@pytest.mark.parametrize("size", [(20, 33), (5, 4), (12, 9)])
+def test_resizing_by_matrices_is_interpolation(generator, size):
+    x = torch.rand(2, 3, 12, 9, generator=generator, dtype=torch.float64).requires_grad_()
+    expected = torch.nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
+    assert torch.allclose(resized(x, size), expected, atol=1e-12)
+    push = torch.rand(expected.shape, generator=generator, dtype=torch.float64)
+    gradients = (torch.autograd.grad((y * push).sum(), x)[0] for y in (resized(x, size), expected))
+    assert torch.allclose(*gradients, atol=1e-12)
+
+
+def test_bfloat16_is_the_networks_alone(pixels):
+    """Pixels, logits and the descent stay float32; what the network says is about the same."""
+    exact, short = load_machine("googlenet"), load_machine("googlenet", precision="bfloat16")
+    assert {p.dtype for p in short.network.parameters()} == {torch.bfloat16}
+    with torch.no_grad():
+        expected, logits = exact(pixels), short(pixels)
+    assert logits.dtype == torch.float32 and not torch.equal(logits, expected)
+    assert (logits - expected).abs().max() < 0.1 * expected.std()
+    found = find_jnd(short, pixels[:1], max_iter=1, checkpoint=None)
+    assert found.x_end.dtype == found.confidence.dtype == torch.float32
+
+
+def test_wrong_precisions():
+    with pytest.raises(ValueError, match="unknown precision 'half': use one of float32, tf32, bfloat16"):
+        load_machine("googlenet", precision="half")
+    with pytest.raises(ValueError, match='cpu has no TF32: use precision="float32" there'):
+        load_machine("googlenet", device="cpu", precision="tf32")
 
 
 class Brightness(nn.Module):

@@ -22,7 +22,7 @@ def namespace(tmp_path):
 
 
 class FakeMachine:
-    name, sha256, mean = "toy", "ab" * 32, torch.zeros(1)
+    name, sha256, mean, precision = "toy", "ab" * 32, torch.zeros(1), "bfloat16"
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def test_provenance_is_complete(run):
         "commit", "packages", "seconds", "date",
     }
     assert written["parameters"]["max_iter"] == 150
+    assert written["device"] == f"CPU, {torch.get_num_threads()} threads, bfloat16"
     assert written["data_sha256"] == {"cat": "cd" * 32}
 
 
@@ -59,7 +60,8 @@ def test_figures_and_tables_are_files_too(run, capsys):
     run.show_figure(Figure(), "fig1")
     run.show_table(pd.DataFrame({"K": [3]}, index=["cat"]), "k")
     assert (run.folder / "fig1.png").read_bytes().startswith(b"\x89PNG")
-    assert b"machine toy abababab \xb7 1 photo" in (run.folder / "fig1.png").read_bytes()
+    line = b"machine toy abababab \xb7 1 photo \xb7 CPU, "
+    assert line in (run.folder / "fig1.png").read_bytes()
     assert (run.folder / "k.csv").read_text() == ",K\ncat,3\n"
 
 

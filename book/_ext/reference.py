@@ -1,9 +1,9 @@
 """What the pages "Status", "Speed", "Many photos" and "Machines and data" show, as Markdown."""
 
-import statistics
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from statistics import linear_regression, median
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,15 +96,8 @@ def cards(weights: Path) -> str:
 
 
 def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
-    """What benchmarks/bench.py has measured: ``steps`` and ``others``, two tables; ``line``."""
+    """What benchmarks/bench.py has measured: tables, and ``line``, its provenance."""
     p, values = measured["provenance"], measured["values"]
-    steps = ["| | ms | times the floor | cosine |", "|---|--:|--:|--:|"]
-    for setting, rows in values["steps"].items():
-        steps.append(f"| **{setting}** | | | {rows['cosine']:.6f} |")
-        for name, row in rows["contenders"].items():
-            steps.append(
-                f"| {name} | {row['ms']:.1f} | {row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f}) | |"
-            )
     leaving, pair, memory = values["leaving"], values["metrics"], values["memory"]
     others = [
         "| what | here | beside |", "|---|--:|--:|",
@@ -114,15 +107,15 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
         f"| {leaving['image steps, leaving']} | {leaving['image steps, to the end']} |",
         "| PSNR, UQI, SCC and VIF of a pair of 299×299, one thread; sewar "
         f"| {pair['jnd']['ms']:.0f} ms | {pair['sewar']['ms']:.0f} ms |",
-        "| memory of the process at most, all libraries of this page loaded: descent of ten images of "
-        "299×299 on Inception v3; before the descent "
-        f"| {memory['peak']:.0f} MB | {memory['before']:.0f} MB |",
+        "| memory of the process at most: descent of ten images of 299×299 on Inception v3; "
+        f"before the descent | {memory['peak']:.0f} MB | {memory['before']:.0f} MB |",
     ]
     packages = ", ".join(f"{name} {version}" for name, version in p["packages"].items())
     line = f"{p['processor']}, {p['threads']} threads · {packages} · commit {p['commit'][:16]} · {p['date'][:10]}"
     return SimpleNamespace(
-        steps="\n".join(steps), others="\n".join(others), line=line,
-        rounds=p["rounds"], count=p["steps"],
+        steps=steps_table(values["steps"]), others="\n".join(others), line=line, rounds=p["rounds"],
+        precision=precision_table(values["precision"]), arms=arms_table(values["arms"]),
+        gpu=steps_table(values["gpu"]) if values["gpu"] else "**Not measured**: no GPU was at hand.",
     )
 
 
@@ -136,7 +129,7 @@ def scale(measured: Mapping[str, Any]) -> SimpleNamespace:
     p, values = measured["provenance"], measured["values"]
     runs, start = values["runs"], values["start"]["cpu"]
     photos, seconds = ([run[name] for run in runs] for name in ("photos", "cpu"))
-    slope, intercept = statistics.linear_regression(photos, seconds)
+    slope, intercept = linear_regression(photos, seconds)
     per_photo = slope - start / p["shard"]
     forwards = sum(run["forwards"] for run in runs) / sum(photos)
     shards = -(-p["many"] // p["per_job"])
@@ -163,3 +156,43 @@ def scale(measured: Mapping[str, Any]) -> SimpleNamespace:
         line=f"{p['processor']}, one thread · machine {p['machine']} {p['machine_sha256'][:8]} · "
         f"commit {p['commit'][:16]} · {p['date'][:10]}",
     )
+
+
+def steps_table(settings: Mapping[str, Mapping]) -> str:
+    """Of each setting, a row for each contender."""
+    rows = ["| | ms | times the floor | cosine |", "|---|--:|--:|--:|"]
+    for setting, found in settings.items():
+        cosine = f"{found['cosine']:.6f}" if "cosine" in found else ""
+        rows.append(f"| **{setting}** | | | {cosine} |")
+        for name, row in found["contenders"].items():
+            rows.append(
+                f"| {name} | {row['ms']:.1f} | {row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f}) | |"
+            )
+    return "\n".join(rows)
+
+
+def precision_table(found: Mapping[str, Mapping]) -> str:
+    """bfloat16 beside float32, photo by photo in K."""
+    exact, short = found["float32"], found["bfloat16"]
+    ratios = [b / a for a, b in zip(exact["jnd"], short["jnd"])]
+    return "\n".join([
+        "| | float32 | bfloat16 |", "|---|--:|--:|",
+        f"| forward and gradient of the ten photos | {exact['ms']:.0f} ms | {short['ms']:.0f} ms |",
+        "| cosine between the gradients at x(0), lowest; median "
+        f"| 1 | {min(short['cosine']):.3f}; {median(short['cosine']):.3f} |",
+        f"| K of each photo | {', '.join(map(str, exact['K']))} | {', '.join(map(str, short['K']))} |",
+        "| JND(M), times that in float32: lowest; median; highest "
+        f"| 1 | {min(ratios):.2f}; {median(ratios):.2f}; {max(ratios):.2f} |",
+    ])
+
+
+def arms_table(found: Mapping[str, Mapping]) -> str:
+    """Three arms in one batch beside one after the other."""
+    rows = ["| | one after the other | in one batch | ratio |", "|---|--:|--:|--:|"]
+    for title, row in found.items():
+        together = row["together"]
+        rows.append(
+            f"| {title} | {row['apart']['ms']:.0f} ms | {together['ms']:.0f} ms "
+            f"| {together['ratio']:.2f} ({together['low']:.2f} to {together['high']:.2f}) |"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,90 @@
+"""What a GPU asks for: arithmetic that is the same each time, and batches that fit."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+@contextmanager
+def reproducible(device: torch.device, tf32: bool = False) -> Iterator[None]:
+    """Inside, CUDA gives the same bits each time, in exact float32; after, it is set as before.
+
+    Operations take their deterministic form; of one that has none, PyTorch warns. A CPU needs
+    nothing of this.
+
+    Args:
+        device: where the work is done.
+        tf32: convolutions and matrix products read 10 bits of a mantissa instead of 23.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what PyTorch asks for
+    mode, matmul_tf32 = torch.get_deterministic_debug_mode(), torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn, 2: refuse
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        cudnn = torch.backends.cudnn
+        with cudnn.flags(cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=tf32):
+            yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+        torch.backends.cuda.matmul.allow_tf32 = matmul_tf32
+
+
+class Parts:
+    """Calls a function on as many images at once as the device's memory takes.
+
+    On all of them at first; after an out-of-memory error on half as many, from then on. Nothing
+    is tried out or measured before, so that a batch that fits pays nothing.
+    """
+
+    def __init__(self) -> None:
+        self.most: int | None = None  # images at once; None: all
+
+    def __call__(
+        self, function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
+    ) -> tuple[Tensor, ...]:
+        """What ``function`` gives for ``images``, whose results do not depend on one another.
+
+        Args:
+            function: tensors of n images -> tensors whose first dimension is n.
+            images: (B, ...), or the numbers of the images, (B,).
+
+        Raises:
+            MemoryError: there is no room for a single image.
+        """
+        done: list[tuple[Tensor, ...]] = []
+        while len(images) or not done:
+            part = images[: self.most]
+            if result := _attempt(function, part):
+                done.append(result)
+                images = images[len(part) :]
+            else:
+                self.most = len(part) // 2
+                torch.cuda.empty_cache()
+                warnings.warn(
+                    f"{len(part)} images at once are too many for the memory of the GPU; it goes "
+                    f"on with {self.most} at once",
+                    stacklevel=3,
+                )
+        return done[0] if len(done) == 1 else tuple(map(torch.cat, zip(*done)))
+
+
+def _attempt(
+    function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
+) -> tuple[Tensor, ...] | None:
+    """None: out of memory. What the attempt has taken is free then, as its error ends here."""
+    try:
+        return function(images)
+    except torch.OutOfMemoryError as error:
+        if len(images) > 1:
+            return None
+        raise MemoryError(
+            "one image alone is too much for the memory of the GPU: take smaller images, a smaller "
+            'machine or device="cpu"'
+        ) from error

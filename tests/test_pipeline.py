@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -143,8 +144,9 @@ def kill_until_done(arguments: list[str], root: Path, seconds: float, kills: int
     Yields each copy of the repository in which it got done, with all that Snakemake said there.
     """
     draw = random.Random(seed)
+    rounds = count()
     while kills > 0:
-        here = repository(root / str(kills))
+        here = repository(root / f"round{next(rounds)}")
         said, held, done = "", {}, False
         while not done:
             after = draw.uniform(0, seconds) if kills > 0 else None

@@ -51,11 +51,11 @@ def blurred(images: Tensor, level: float) -> Tensor:
 
 
 def compressed(images: Tensor, level: float) -> Tensor:
-    """JPEG of quality 100 − ``level``, of the images in 8 bits."""
+    """JPEG of quality 100 / ``level``, of the images in 8 bits."""
     decoded = []
     for pixels in eight_bit(images).to("cpu", torch.uint8).permute(0, 2, 3, 1).numpy():
         file = BytesIO()
-        Image.fromarray(pixels).save(file, "JPEG", quality=round(100 - level))
+        Image.fromarray(pixels).save(file, "JPEG", quality=round(100 / level))
         decoded.append(np.array(Image.open(file)))
     return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).to(images)
 
@@ -77,7 +77,7 @@ DISTORTIONS = {
         noisy, (0.02, 0.04, 0.08, 0.16, 0.32, 0.64), "norm of the noise over the image's"
     ),
     "blur": Distortion(blurred, (0.3, 0.5, 0.8, 1.5, 3, 6), "standard deviation, pixels"),
-    "JPEG": Distortion(compressed, (10, 40, 70, 85, 95, 99), "100 − quality"),
+    "JPEG": Distortion(compressed, (1.1, 1.7, 3.3, 6.7, 20, 100), "100 / quality"),
     "brightness": Distortion(
         darker, (0.1, 0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"
     ),

@@ -55,7 +55,7 @@ def test_the_psychometric_function_of_a_machine_is_that_of_its_borders():
     known = machine.distance(x0) / torch.linalg.vector_norm(x0.flatten(1), dim=1)
     clear = (size / known - 1).abs() > 1e-3
     assert torch.equal(seen[clear], (size > known)[clear])
-    assert clear.float().mean() > 0.9 and 0.1 < seen.float().mean() < 0.9
+    assert clear.float().mean() > 0.9 and seen.any() and not seen[-1].all()
 
 
 @pytest.mark.parametrize("distort", [noisy, darker])
@@ -85,10 +85,10 @@ def test_blur_spreads_a_point_by_its_standard_deviation():
 def test_jpeg_keeps_what_is_flat_and_coarse():
     """A grey level that is a multiple of what the first coefficient is rounded to comes back."""
     grey = torch.full((2, 3, 32, 32), 128.0)
-    assert torch.equal(compressed(grey, 99), grey)
+    assert torch.equal(compressed(grey, 100), grey)
     fine = grey + 4 * (torch.arange(32) % 2)
-    assert relative_distortion(fine, compressed(fine, 0)).max() < 0.01
-    assert torch.equal(compressed(fine, 95), compressed(fine, 95).mean((2, 3), keepdim=True).expand_as(fine))
+    assert relative_distortion(fine, compressed(fine, 1)).max() < 0.01
+    assert torch.equal(compressed(fine, 20), compressed(fine, 20).mean((2, 3), keepdim=True).expand_as(fine))
 
 
 @pytest.mark.parametrize("kind", DISTORTIONS)

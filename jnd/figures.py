@@ -145,6 +145,7 @@ def weber(
         axis.minorticks_off()
         axis.legend(loc="best", fontsize=7.5)
     axes[0, 0].set_ylabel("threshold, times\nthat of the photo")
+    axes[0, 0].set_yticks([0.3, 0.5, 1, 2, 3])
     axes[0, 0].yaxis.set_major_formatter("{x:g}")
     return figure
 

@@ -44,7 +44,7 @@ SCHEMA = pa.schema([
     ("seconds", pa.float64()),
     ("error", pa.string()),
 ])
-"""The columns: the photo's path inside the folder and its file's hash; classes as numbers, whose
+"""A row holds the photo's path inside the folder and its file's hash; classes as numbers, whose
 names are in the provenance; K, -1 if there is none; JND(M) and the quality of x(K), null without K;
 the time of the photo's batch divided by its photos; why there are no numbers, null if there are."""
 
@@ -104,7 +104,8 @@ def measure(parameters: Parameters, names: Sequence[str], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for i, batch in enumerate(batches):
-        rows += _measure_batch(parameters, machine, batch, out.with_name(f"{out.name}.{i}.checkpoint"))
+        checkpoint = out.with_name(f"{out.name}.{i}.checkpoint")
+        rows += _measure_batch(parameters, machine, batch, checkpoint)
     table = pa.Table.from_pylist(rows, SCHEMA)
     made = {
         "parameters": asdict(parameters),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -166,6 +167,8 @@ def dependence(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[
                 axis.plot(at, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=name)
                 axis.fill_between(at, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0)
                 axis.set(xscale="log", yscale="log", ylabel=title)
+                axis.yaxis.set_major_formatter(LogFormatter())  # 20, not 2 × 10¹
+                axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
         column[-1].set_xlabel(varied)
         ticks = sorted({v for at, _ in machines.values() for v in at})
         column[-1].set_xticks(ticks, [f"{v:g}" for v in ticks])

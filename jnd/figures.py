@@ -172,7 +172,7 @@ def dependence(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[
         column[-1].set_xlabel(varied)
         ticks = sorted({v for at, _ in machines.values() for v in at})
         column[-1].set_xticks(ticks, [f"{v:g}" for v in ticks])
-        column[-1].minorticks_off()
+        column[-1].set_xticks([], minor=True)
     axes[0, -1].legend(loc="best")
     return figure
 

@@ -30,7 +30,6 @@ profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
 if PROFILE not in profiles:
     raise WorkflowError(f"unknown profile {PROFILE!r}: choose one of {', '.join(profiles)}")
 
-
 PARAMETERS = [*yaml.safe_load(Path("folder.yaml").read_text(encoding="utf-8"))]
 if unknown := sorted(config.keys() - {"profile", *PARAMETERS}):
     raise WorkflowError(f"unknown parameter {unknown[0]!r}: choose of profile, {', '.join(PARAMETERS)}")
@@ -143,7 +142,9 @@ def shards(_):
 
 rule folder_shard:
     input:
+        Path("data/weights").glob("*.safetensors"),
         Path("jnd").glob("*.py"),
+        config["weights"] if Path(config["weights"]).is_file() else [],
     output:
         f"{TABLES}/{{number}}.parquet",
     params:

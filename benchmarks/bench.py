@@ -244,7 +244,7 @@ def metrics(rounds: int) -> dict[str, dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=DATA / "speed.json")
     args = parser.parse_args()
     packages = ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "sewar")

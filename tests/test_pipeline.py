@@ -253,6 +253,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
             process.wait()
 
 
+@pytest.mark.slow
 def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
     root = repository(tmp_path / "root")
     command = snakemake(

@@ -163,7 +163,9 @@ def dependence(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[
     for column, (varied, machines) in zip(axes.T, panels.items()):
         for (name, (at, measured)), (colour, style) in zip(machines.items(), SERIES):
             for axis, (title, values) in zip(column, measured.items()):
-                quartiles = values.double().nanquantile(_QUARTILES.to(values.device), dim=1).cpu()
+                at_quartiles = _QUARTILES.to(values.device)
+                # of K's that occur, as a table of medians has them
+                quartiles = values.double().nanquantile(at_quartiles, dim=1, interpolation="lower").cpu()
                 axis.plot(at, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=name)
                 axis.fill_between(at, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0)
                 axis.set(xscale="log", yscale="log", ylabel=title)

@@ -176,7 +176,7 @@ def load_machine(
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Images of another size: (B, C, H, W) -> (B, C, *size), bilinear and antialiased.
+    """Images (B, C, H, W) of another ``size``, (height, width): bilinear and antialiased.
 
     As ``interpolate`` has it, but as two matrix products: on a GPU, the gradient of that function
     is not the same each time (``upsample_bilinear2d_aa_backward`` adds in any order).

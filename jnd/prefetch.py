@@ -24,10 +24,10 @@ def needed(profile: str) -> dict[str, Mapping[str, Any]]:
         if given.get("data") == "official":
             names.append(CIFAR10_ARCHIVE)
         files |= {name: REGISTRY["files"][name] for name in names}
-        weights = given.get("weights", "bundled")
-        # a file that is not there yet is trained first, from the official weights
-        if weights == "official" or weights != "bundled" and not (ROOT / weights).is_file():
-            files |= [official_file(given["machine"])]
+        for machine, weights in _machines(given):
+            # a file that is not there yet is trained first, from the official weights
+            if weights == "official" or weights != "bundled" and not (ROOT / weights).is_file():
+                files |= [official_file(machine)]
     return {name: entry for name, entry in files.items() if "url" in entry}
 
 
@@ -50,6 +50,13 @@ def prefetch(profile: str) -> None:
     for name, entry in missing.items():
         print(name, flush=True)
         fetch(name, entry)
+
+
+def _machines(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The machines of a notebook's parameters, one or several, each with its weights."""
+    if "machines" in given:
+        return list(zip(given["machines"], given["weights"]))
+    return [(given["machine"], given.get("weights", "bundled"))] if "machine" in given else []
 
 
 def _amount(files: Mapping[str, Mapping[str, Any]]) -> str:

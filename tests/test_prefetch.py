@@ -4,6 +4,7 @@ from jnd import prefetch
 from jnd.datasets import CIFAR10_ARCHIVE
 from jnd.registry import REGISTRY
 
+RESNET = "resnet50-11ad3fa6.pth"
 INCEPTION = "inception_v3_google-0cc3c7bd.pth"
 
 
@@ -27,7 +28,8 @@ def test_a_profile_of_our_own_needs_nothing(profile, capsys):
 def test_the_paper_profile_needs_photos_weights_and_cifar10():
     files = prefetch.needed("paper")
     assert {INCEPTION, CIFAR10_ARCHIVE, "n02132136_brown_bear.JPEG"} <= files.keys()
-    assert all(entry is REGISTRY["files"][name] for name, entry in files.items())
+    assert {name for name in files if name not in REGISTRY["files"]} == {RESNET}  # torchvision's own hash
+    assert files[RESNET]["sha256"] == "11ad3fa6" and files[INCEPTION] is REGISTRY["files"][INCEPTION]
 
 
 def test_an_unknown_profile():
@@ -47,6 +49,9 @@ def test_what_each_parameter_needs(monkeypatch, tmp_path):
     assert parameters(monkeypatch, data="official") == {CIFAR10_ARCHIVE}
     assert parameters(monkeypatch, machine="inception_v3", weights="official") == {INCEPTION}
     assert parameters(monkeypatch, machine="resnet18", weights="official") == {"resnet18-f37072fd.pth"}
+    assert parameters(
+        monkeypatch, machines=["inception_v3", "googlenet"], weights=["official", "bundled"]
+    ) == {INCEPTION}
     trained = tmp_path / "trained.safetensors"  # from torchvision's weights, once
     assert parameters(monkeypatch, machine="inception_v3", weights=str(trained)) == {INCEPTION}
     trained.touch()

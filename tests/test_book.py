@@ -217,7 +217,7 @@ def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
 def test_numbers_come_from_the_results_with_their_provenance(pages):
     front = pages[Path("index.html")].text
     assert "38.8" in front and "370" in front and "nan" in front
-    assert "Profile tiny · machine toy 01234567 · 2 photos · commit fedcba9876543210" in front
+    assert "Profile tiny · machine toy 01234567 · 2 photos · abacus · commit fedcba9876543210" in front
 
 
 def links_of(html: str) -> set[str]:
@@ -399,7 +399,7 @@ def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedPr
     for name, content in {
         "data/paper.yaml": "claims: []",
         "data/registry.yaml": "files: {}",
-        "data/speed.json": (ROOT / "data" / "speed.json").read_text(),
+        **{f"data/{n}.json": (ROOT / "data" / f"{n}.json").read_text() for n in ("scale", "speed")},
         "results/claims.json": "[]",
         "results/imagenet/metrics.json": json.dumps(metrics),
         "book/index.md": "# Page\n\n" + text,

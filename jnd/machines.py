@@ -134,8 +134,8 @@ def load_machine(
             with 7 bits.
 
     Raises:
-        ValueError: unknown name or precision, no bundled weights for it, or a file that is damaged, of another
-            architecture or no safetensors.
+        ValueError: unknown name or precision, no bundled weights for it, or a file that is damaged,
+            of another architecture or no safetensors.
         FileNotFoundError: no such weights file.
         OSError: the official weights could not be fetched.
     """

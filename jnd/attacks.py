@@ -8,6 +8,7 @@ for the smallest step where an attack wants its size given, and the counting.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +18,9 @@ from foolbox.criteria import Misclassification, TargetedMisclassification
 from foolbox.models import PyTorchModel
 from torch import Tensor, nn
 
+from jnd.checkpoint import Checkpoint
+from jnd.cost import Cost
+from jnd.descent import find_jnd
 from jnd.machines import frozen
 from jnd.objectives import Towards
 
@@ -44,6 +48,19 @@ class Metered(nn.Module):
 Attack = Callable[[Metered, Tensor, Tensor, Tensor], Tensor]
 """Machine, x(0) (1, 3, H, W) in grey levels, label (1,), target (1,) -> the changed image, which
 need not flip; NaN where the attack itself knows that it found nothing."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """The paper's own, to be called like the others: to its end, or to x(K)."""
+
+    cost: Cost
+    alpha: float
+    max_iter: int
+    stop_at_K: bool = False
+
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
+        return find_jnd(machine, x0, label=label, target=target, **vars(self)).x_end
 
 
 class Noticed(TargetedMisclassification):
@@ -206,6 +223,8 @@ def attacked(
     label: Tensor,
     target: Tensor,
     progress: Callable[[range], Iterable[int]] = iter,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
 ) -> Attacked:
     """Attack images one at a time, so that each has its own count and time and none sees another.
 
@@ -215,19 +234,26 @@ def attacked(
         x0: (B, 3, H, W), grey levels.
         label, target: (B,) int64.
         progress: wraps the range of images, as tqdm does.
+        checkpoint: a file that keeps the images done, so that the same call goes on after an
+            interruption, if the attack prints as it did; who no longer needs it deletes it.
+        checkpoint_seconds: time between two writes of that file.
     """
-    images, spent = [], []
+    images, spent = torch.full_like(x0, torch.nan), torch.zeros(len(x0), 2, dtype=torch.float64)
+    state = dict(images=images, spent=spent)
+    saved = Checkpoint(checkpoint, checkpoint_seconds, machine, attack, x0, label, target)
     with frozen(machine), torch.random.fork_rng():
-        for i in progress(range(len(x0))):
+        for i in progress(range(saved.restore(state), len(x0))):
             torch.manual_seed(0)  # DDN draws a direction where the gradient vanishes
             metered, one = Metered(machine).eval(), slice(i, i + 1)
             start = perf_counter()
             image = attack(metered, x0[one], label[one], target[one])
             flipped = _noticed(metered, label[one], target[one])(image)  # waits for the device too
-            spent.append((metered.gradients, perf_counter() - start))
-            images.append(image if flipped else torch.full_like(image, torch.nan))
-    gradients, seconds = torch.tensor(spent, dtype=torch.float64).T
-    return Attacked(torch.cat(images), gradients, seconds)
+            spent[i] = torch.tensor((metered.gradients, perf_counter() - start))
+            if flipped:
+                images[one] = image
+            saved.save(i + 1, state)
+    saved.save(len(x0), state, now=True)
+    return Attacked(images, *spent.T)
 
 
 def _in_0_to_1(machine: nn.Module, x0: Tensor) -> PyTorchModel:

@@ -63,13 +63,16 @@ def fingerprint(*parts: object) -> str:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     for part in parts:
+        rest: object = {}
         if isinstance(part, torch.nn.Module):
             tensors = part.state_dict()
         elif isinstance(part, Tensor):
             tensors = {"": part}
         else:
-            tensors = {k: v for k, v in getattr(part, "__dict__", {}).items() if isinstance(v, Tensor)}
-        digest.update(type(part).__name__.encode() if tensors else repr(part).encode())
+            values = getattr(part, "__dict__", {})
+            tensors = {k: v for k, v in values.items() if isinstance(v, Tensor)}
+            rest = {k: v for k, v in values.items() if k not in tensors} if tensors else part
+        digest.update(f"{type(part).__name__} {rest!r}".encode())
         for name, tensor in tensors.items():
             digest.update(save({name: tensor.detach().cpu().contiguous()}))
     return digest.hexdigest()

@@ -1,8 +1,10 @@
 """The cost of Eq. 1: its regularisers (Eq. 5 and 6) and their weighted sum."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 
@@ -34,7 +36,7 @@ def total_variation(x: Tensor) -> Tensor:
 class Cost:
     """Eq. 1: Loss + λ‖x − x(0)‖² + BR + TV, with a weight on each regulariser.
 
-    A weight of 0 switches its term off.
+    A weight of 0 switches its term off. Each is one for all images, or (B,).
 
     Args:
         squared_distance: λ of Eq. 1, per squared grey level.
@@ -45,13 +47,14 @@ class Cost:
         ValueError: a weight is negative or not finite.
     """
 
-    squared_distance: float = 1e-3
-    bounded_range: float = 1.0
-    total_variation: float = 1.0
+    squared_distance: float | Tensor = 1e-3
+    bounded_range: float | Tensor = 1.0
+    total_variation: float | Tensor = 1.0
 
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
-            if not 0 <= weight < float("inf"):
+            values = torch.as_tensor(weight)
+            if not ((values >= 0) & values.isfinite()).all():
                 raise ValueError(f"Cost: {name} = {weight}, but a weight is finite and not negative")
 
     @classmethod
@@ -74,12 +77,29 @@ class Cost:
             return cls(0.0, 0.0, 0.0)
         raise ValueError(f"unknown arm {name!r}: use 'full', 'l2' or 'none'")
 
+    @classmethod
+    def joined(cls, costs: Sequence["Cost"], x0: Tensor) -> "Cost":
+        """The cost of a batch that holds the images x0 (B, 3, H, W) once for each cost, in order."""
+        return cls(*(
+            x0.new_tensor([getattr(cost, weight.name) for cost in costs]).repeat_interleave(len(x0))
+            for weight in fields(cls)
+        ))
+
+    def select(self, images: Tensor) -> "Cost":
+        """The cost of some of the images, given by their numbers, (n,) int64."""
+        return replace(self, **{k: w[images] for k, w in vars(self).items() if _of_each(w)})
+
     def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
         """Eq. 1 for a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
-        if self.squared_distance:
+        if _of_each(self.squared_distance) or self.squared_distance:
             loss = loss + self.squared_distance * squared_distance(x, x0)
-        if self.bounded_range:
+        if _of_each(self.bounded_range) or self.bounded_range:
             loss = loss + self.bounded_range * bounded_range(x)
-        if self.total_variation:
+        if _of_each(self.total_variation) or self.total_variation:
             loss = loss + self.total_variation * total_variation(x)
         return loss
+
+
+def _of_each(weight: float | Tensor) -> bool:
+    """Whether every image has its own."""
+    return isinstance(weight, Tensor) and weight.ndim == 1

@@ -1,8 +1,9 @@
 """The descent of Eq. 2 and 3 and the just noticeable difference of Eq. 4."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,14 @@ class Trajectory:
             raise ValueError("images left at K; run the descent to its end, without stop_at_K")
         after = self.noticed.cummax(0).values  # True from K on
         return (self.noticed == after).all(0) & (self.K >= 0)
+
+    def select(self, images: Tensor) -> "Trajectory":
+        """That of some of the images, given by their numbers, (n,) int64."""
+        return Trajectory(
+            self.x0[images], self.x_jnd[images], self.x_end[images], self.K[images],
+            None if self.K_8bit is None else self.K_8bit[images], self.confidence[:, images],
+            self.distance[:, images], self.noticed[:, images], self.objective.select(images),
+        )
 
 
 class DivergedError(RuntimeError):
@@ -149,11 +158,13 @@ def find_jnd(
 
         def look(images: Tensor) -> tuple[Tensor, ...]:
             """What M says of some x(k), and their x(k + 1): one forward, one input gradient."""
-            of = objective if len(images) == len(x0) else objective.select(images)
+            of, its_cost = objective, cost
+            if len(images) < len(x0):
+                of, its_cost = objective.select(images), cost.select(images)
             here = x[images].requires_grad_(k < max_iter)
             with torch.enable_grad():
                 output = machine(here)
-                total = cost(of.loss(output), here, x0[images]).sum()
+                total = its_cost(of.loss(output), here, x0[images]).sum()
             (gradient,) = torch.autograd.grad(total, here) if k < max_iter else (0.0,)
             answer = of.noticed(output)
             answer_8bit = of.noticed(machine(eight_bit(here))) if also_8bit else answer
@@ -202,6 +213,60 @@ def find_jnd(
             trajectory, diverged_at,
         )
     return trajectory
+
+
+def find_arms(
+    machine: nn.Module,
+    x0: Tensor,
+    arms: Mapping[str, Cost],
+    *,
+    label: Tensor | int | None = None,
+    target: Tensor | int | None = None,
+    objective: Objective | None = None,
+    progress: Callable[[str], Callable[[range], Iterable[int]]] = lambda names: iter,
+    checkpoint: Callable[[str], str | Path | None] = lambda names: None,
+    **options: Any,
+) -> dict[str, Trajectory]:
+    """:func:`find_jnd` of the same images for several costs, in one batch where that is faster.
+
+    That is on a GPU and for a single image: with more of them a CPU is busy anyway. Either way an
+    arm's result is the same, but for the rounding of a batch of another size.
+
+    Args:
+        machine, x0, label, target, objective: as :func:`find_jnd` takes them.
+        arms: name -> cost.
+        progress: for the names of the arms that descend together, what :func:`find_jnd` takes, as
+            :func:`jnd.progress.bar` gives it.
+        checkpoint: the same for the file of their state.
+        **options: the other arguments of :func:`find_jnd`.
+
+    Raises:
+        DivergedError: an image turned to NaN or infinity. Of arms in one batch, its trajectory
+            has the images of all, arm after arm.
+    """
+    if len(x0) > 1 and x0.device.type == "cpu":
+        options |= dict(label=label, target=target, objective=objective)
+        return {
+            arm: find_jnd(
+                machine, x0, cost=cost, progress=progress(arm), checkpoint=checkpoint(arm), **options
+            )
+            for arm, cost in arms.items()
+        }
+
+    names, images = ", ".join(arms), torch.arange(len(x0), device=x0.device).repeat(len(arms))
+    joined = find_jnd(
+        machine, x0[images],
+        label=_of_each(label, images), target=_of_each(target, images),
+        objective=objective and objective.select(images),
+        cost=Cost.joined(list(arms.values()), x0),
+        progress=progress(names), checkpoint=checkpoint(names), **options,
+    )
+    parts = torch.arange(len(images), device=x0.device).split(len(x0))
+    return {arm: joined.select(part) for arm, part in zip(arms, parts)}
+
+
+def _of_each(classes: Tensor | int | None, images: Tensor) -> Tensor | int | None:
+    return classes[images] if isinstance(classes, Tensor) and classes.ndim else classes
 
 
 def _per_image(mask: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+SHARE = 0.9  # of the free memory of a GPU that a batch is to take at most
+
 
 @contextmanager
 def reproducible(device: torch.device, tf32: bool = False) -> Iterator[None]:
@@ -39,12 +41,13 @@ def reproducible(device: torch.device, tf32: bool = False) -> Iterator[None]:
 class Parts:
     """Calls a function on as many images at once as the device's memory takes.
 
-    On all of them at first; after an out-of-memory error on half as many, from then on. Nothing
-    is tried out or measured before, so that a batch that fits pays nothing.
+    How many that is on a GPU, the first image tells, once for each function; should it be too
+    many all the same, an out-of-memory error halves it from then on.
     """
 
     def __init__(self) -> None:
         self.most: int | None = None  # images at once; None: all
+        self.function: Callable[[Tensor], tuple[Tensor, ...]] | None = None  # the last called
 
     def __call__(
         self, function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
@@ -58,6 +61,9 @@ class Parts:
         Raises:
             MemoryError: there is no room for a single image.
         """
+        if function is not self.function:
+            self.function, room = function, _room(function, images)
+            self.most = min(room, self.most or room)
         done: list[tuple[Tensor, ...]] = []
         while len(images) or not done:
             part = images[: self.most]
@@ -73,6 +79,19 @@ class Parts:
                     stacklevel=3,
                 )
         return done[0] if len(done) == 1 else tuple(map(torch.cat, zip(*done)))
+
+
+def _room(function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> int:
+    """For how many images the free memory of their GPU is enough, by what the first one takes."""
+    if images.device.type != "cuda" or len(images) < 2:
+        return len(images)
+    device, cuda = images.device, torch.cuda
+    before = cuda.memory_allocated(device)
+    cuda.reset_peak_memory_stats(device)
+    _attempt(function, images[:1])
+    one = cuda.max_memory_allocated(device) - before
+    free = cuda.mem_get_info(device)[0] + cuda.memory_reserved(device) - before
+    return max(1, min(len(images), int(SHARE * free / max(one, 1))))
 
 
 def _attempt(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,12 @@ DISTORTIONS = {
 
 
 def just_noticeable(
-    machine: nn.Module, x0: Tensor, label: Tensor, target: Tensor | None, **options: Any
+    machine: nn.Module,
+    x0: Tensor,
+    label: Tensor,
+    target: Tensor | None,
+    checkpoint: Path | None = None,
+    **options: Any,
 ) -> tuple[Tensor, Tensor]:
     """K and x(K) of many images, some at a time; each leaves at its K.
 
@@ -95,7 +101,8 @@ def just_noticeable(
         x0: (B, 3, H, W), grey levels 0..255.
         label: (B,), what the machine says of x0.
         target: (B,), classes to pull to; None: away from the label.
-        **options: of :func:`~jnd.descent.find_jnd`.
+        checkpoint: as :func:`~jnd.descent.find_jnd` takes it; a number is added to its name.
+        **options: the other arguments of :func:`~jnd.descent.find_jnd`.
 
     Returns:
         K (B,) int64, −1 where the machine never noticed; and x(K) (B, 3, H, W), NaN there.
@@ -103,9 +110,11 @@ def just_noticeable(
     found = []
     for part in torch.arange(len(x0)).split(BATCH):
         pulled_to = None if target is None else target[part]
-        found.append(
-            find_jnd(machine, x0[part], label=label[part], target=pulled_to, stop_at_K=True, **options)
-        )
+        kept = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}, {len(found)}")
+        found.append(find_jnd(
+            machine, x0[part], label=label[part], target=pulled_to, stop_at_K=True,
+            checkpoint=kept, **options,
+        ))
     return torch.cat([f.K for f in found]), torch.cat([f.x_jnd for f in found])
 
 

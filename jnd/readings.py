@@ -1,7 +1,7 @@
 """Other ways to read the paper, one changed at a time, and what each changes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -29,19 +29,40 @@ def closed_range(x: Tensor, x0: Tensor) -> Tensor:
     return (below + above).flatten(1).sum(1)
 
 
+@dataclass(frozen=True)
+class Exchanged:
+    """Eq. 1 with another term in the place of one of :class:`~jnd.cost.Cost`.
+
+    Attributes:
+        rest: the other terms.
+        term: what comes instead, of x and x(0), both (B, 3, H, W) -> (B,).
+        weight: of the new term.
+    """
+
+    rest: Cost
+    term: Callable[[Tensor, Tensor], Tensor]
+    weight: float
+
+    def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
+        return self.rest(loss, x, x0) + self.weight * self.term(x, x0)
+
+    def select(self, images: Tensor) -> "Exchanged":
+        return replace(self, rest=self.rest.select(images))
+
+
 def exchanged(
     cost: Cost, name: str, term: Callable[[Tensor, Tensor], Tensor], weight: float | None = None
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Eq. 1 with another term in the place of one of :class:`~jnd.cost.Cost`.
+) -> Exchanged:
+    """A cost with another term.
 
     Args:
         cost: all terms and weights.
         name: of the weight whose term goes, such as ``"bounded_range"``.
-        term: what comes instead, of x and x(0), both (B, 3, H, W) -> (B,).
+        term: what comes instead.
         weight: of the new term; None: that of the old.
     """
-    weight, rest = getattr(cost, name) if weight is None else weight, replace(cost, **{name: 0.0})
-    return lambda loss, x, x0: rest(loss, x, x0) + weight * term(x, x0)
+    weight = getattr(cost, name) if weight is None else weight
+    return Exchanged(replace(cost, **{name: 0.0}), term, weight)
 
 
 def outcome(x0: Tensor, images: Tensor, K: Tensor) -> Outcome:

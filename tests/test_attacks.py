@@ -6,7 +6,7 @@ import pytest
 import torch
 from foolbox.criteria import TargetedMisclassification
 
-from jnd.attacks import Metered, Noticed, attacked, smallest, state_of_the_art
+from jnd.attacks import Descent, Noticed, attacked, smallest, state_of_the_art
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.machines import Plane
@@ -67,19 +67,48 @@ def test_each_image_is_on_its_own_and_counted(plane, x0, name):
 
 
 def test_our_descent_is_counted_as_it_says(plane, x0):
-    settings = dict(target=1, alpha=100.0, max_iter=60, cost=Cost.arm("none"))
-
-    def x_of_K(machine, x0, label, target):
-        return find_jnd(machine, x0, stop_at_K=True, **settings).x_jnd
-
+    settings = dict(alpha=100.0, max_iter=60, cost=Cost.arm("none"))
     label = torch.zeros(2, dtype=torch.int64)
-    found = attacked(x_of_K, plane, x0, label, 1 - label)
-    K = find_jnd(plane, x0, **settings).K
-    extra = found.gradients - K  # that of x(K) itself is taken before it leaves
-    assert (K > 0).all() and ((extra == 0) | (extra == 1)).all()
-    metered = Metered(plane).eval()
-    find_jnd(metered, x0, **settings)
-    assert metered.gradients == 2 * 60
+    to_K = attacked(Descent(**settings, stop_at_K=True), plane, x0, label, 1 - label)
+    to_end = attacked(Descent(**settings), plane, x0, label, 1 - label)
+    alone = find_jnd(plane, x0, target=1, **settings)
+    extra = to_K.gradients - alone.K  # that of x(K) itself is taken before it leaves
+    assert (alone.K > 0).all() and ((extra == 0) | (extra == 1)).all()
+    assert torch.allclose(to_K.images, alone.x_jnd) and torch.allclose(to_end.images, alone.x_end)
+    assert to_end.gradients.tolist() == [60, 60]
+
+
+@pytest.mark.parametrize("name", [*state_of_the_art(BUDGET), "descent"])
+def test_an_interrupted_attack_goes_on_where_it_was(plane, x0, name, tmp_path):
+    """The first image is not attacked again, by an attack that was made anew."""
+    label = torch.zeros(2, dtype=torch.int64)
+
+    def attack():
+        if name == "descent":
+            return Descent(Cost.arm("none"), 100.0, 60)
+        return state_of_the_art(BUDGET)[name]
+
+    def run(**options):
+        return attacked(attack(), plane, x0, label, 1 - label, **options)
+
+    def interrupted(images):
+        for i in images:
+            if i == 1:
+                raise KeyboardInterrupt
+            yield i
+
+    def what_is_left(images):
+        asked.extend(images)
+        return asked
+
+    asked, expected = [], run()
+    kept = dict(checkpoint=tmp_path / "kept", checkpoint_seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=interrupted, **kept)
+    found = run(progress=what_is_left, **kept)
+    assert asked == [1]
+    assert torch.equal(found.images, expected.images)
+    assert torch.equal(found.gradients, expected.gradients)
 
 
 def test_what_does_not_flip_has_no_image(plane, x0):

@@ -1,13 +1,14 @@
 """The descent against machines whose path is known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from jnd.cost import Cost
-from jnd.descent import DivergedError, eight_bit, find_jnd
+from jnd.descent import DivergedError, eight_bit, find_arms, find_jnd
 
 NONE = Cost.arm("none")
 
@@ -222,6 +223,61 @@ def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
         left.stays_adversarial
 
 
+ARMS = {"full": Cost(0.02, 1.0, 0.5), "l2": Cost(0.02, 0.0, 0.0), "none": NONE}
+SEEN = ["x_jnd", "x_end", "K", "jnd", "confidence", "distance", "noticed"]
+
+
+@pytest.mark.parametrize("stop_at_K", [False, True])
+def test_arms_in_one_batch_do_as_each_alone(w, x0, stop_at_K):
+    """The machine is linear, so an image's path in a batch is the same to the bit."""
+    machine = linear_machine(w, x0, 30.0)
+    options = dict(alpha=0.1, max_iter=60, stop_at_K=stop_at_K)
+    target = 1 - machine(x0).argmax(1)
+    joined = find_jnd(
+        machine, x0.repeat(3, 1, 1, 1), target=target.repeat(3),
+        cost=Cost.joined(list(ARMS.values()), x0), **options,
+    )
+    for arm, images in zip(ARMS, torch.arange(3 * len(x0)).split(len(x0))):
+        alone, part = find_jnd(machine, x0, target=target, cost=ARMS[arm], **options), joined.select(images)
+        for name in SEEN:
+            assert torch.equal(getattr(part, name).nan_to_num(-7), getattr(alone, name).nan_to_num(-7)), name
+        assert torch.equal(part.objective.target, target)
+
+
+@pytest.mark.parametrize("images, batches", [(1, [3]), (4, [4, 4, 4])])
+def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
+    class Counting(Linear):
+        def forward(self, x):
+            seen.append(len(x))
+            return super().forward(x)
+
+    seen, asked = [], []
+    machine, x = Counting(w, -30 - (x0[0] * w).sum()), x0[:images]
+    label = machine(x).argmax(1)
+    seen.clear()
+    found = find_arms(
+        machine, x, ARMS, label=label, target=None, objective=None, alpha=0.1, max_iter=5,
+        also_8bit=True, progress=lambda names: asked.append(names) or iter,
+    )
+    assert list(found) == list(ARMS)
+    assert asked == (["full, l2, none"] if images == 1 else list(ARMS))
+    assert seen == [n for n in batches for _ in range(1 + 6 * 2)]  # the label; x(k), in 8 bits too
+    for arm, t in found.items():
+        alone = find_jnd(Linear(machine.w, machine.b), x, cost=ARMS[arm], alpha=0.1, max_iter=5, also_8bit=True)
+        assert torch.equal(t.x_end, alone.x_end) and torch.equal(t.K_8bit, alone.K_8bit)
+    assert not torch.equal(found["full"].x_end, found["none"].x_end)
+
+
+def test_arms_keep_their_checkpoints(w, x0, tmp_path):
+    def kept(names):
+        return tmp_path / f"{names}.checkpoint"
+
+    machine = linear_machine(w, x0, 30.0)
+    find_arms(machine, x0[:1], ARMS, max_iter=2, checkpoint=kept)
+    find_arms(machine, x0, ARMS, max_iter=2, checkpoint=kept)
+    assert {file.stem for file in tmp_path.iterdir()} == {"full, l2, none", *ARMS}
+
+
 def test_an_image_that_never_flips_stays_to_the_end(w, x0):
     machine = linear_machine(w, x0, 3.0)
     options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=5)
@@ -346,11 +402,12 @@ def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
 
 
 @pytest.mark.parametrize(
-    "spoil", ["other alpha", "other image", "other machine", "other precision", "damaged"]
+    "spoil", ["other alpha", "other image", "other machine", "other precision", "other weight", "damaged"]
 )
 def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
     machine, alpha, file = linear_machine(w, x0, 3.0), 0.1, tmp_path / "full.checkpoint"
-    options = dict(max_iter=20, checkpoint=file, checkpoint_seconds=0)
+    cost = Cost(torch.tensor([1e-3]), 1.0, 0.5)  # a weight of each image's beside others
+    options = dict(cost=cost, max_iter=20, checkpoint=file, checkpoint_seconds=0)
     with pytest.raises(KeyboardInterrupt):
         find_jnd(machine, x0[:1], target=1, alpha=alpha, **options, progress=interrupted(9))
     if spoil == "other alpha":
@@ -361,11 +418,14 @@ def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
         machine.b.data += 0.5
     elif spoil == "other precision":
         machine.precision = "tf32"
+    elif spoil == "other weight":
+        options["cost"] = replace(cost, total_variation=0.6)
     else:
         file.write_bytes(file.read_bytes()[:-9])
     calls = []
     machine.register_forward_hook(lambda *_: calls.append(1))
     found = find_jnd(machine, x0[:1], target=1, alpha=alpha, **options)
     assert len(calls) == 1 + 21  # the label; x(0) .. x(20)
-    expected = find_jnd(machine, x0[:1], target=1, alpha=alpha, max_iter=20)
+    options["checkpoint"] = None
+    expected = find_jnd(machine, x0[:1], target=1, alpha=alpha, **options)
     assert torch.equal(found.x_end, expected.x_end) and torch.equal(found.K, expected.K)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from jnd import Cost, descent, find_jnd
+from jnd import Cost, descent, device, find_jnd
 from jnd.device import Parts, reproducible
 
 GPU = torch.device("cuda")
@@ -190,6 +190,49 @@ def test_a_descent_in_parts_goes_on_from_its_checkpoint(generator, x0, tmp_path)
     with pytest.warns(UserWarning):
         assert_same(descents(machine, x0, **kept), expected)
     assert sum(machine.images[at:]) == len(x0) + (expected.K[expected.K >= 9] - 8).sum()
+
+
+class OnGPU:
+    """Images that say they are on a GPU."""
+
+    device = GPU
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, part):
+        return OnGPU(self.images[part])
+
+
+@pytest.mark.parametrize(
+    "free, parts", [(1000, [10]), (200, [7, 3]), (100, [3, 3, 3, 1]), (10, [1] * 10)]
+)
+def test_the_first_image_tells_how_many_fit(monkeypatch, free, parts):
+    """An image takes 25, and a tenth stays free; PyTorch has 40 in use and keeps 30 to use again."""
+    peak = []
+
+    class Played:
+        memory_allocated = staticmethod(lambda device: 40)
+        memory_reserved = staticmethod(lambda device: 40 + 30)
+        mem_get_info = staticmethod(lambda device: (free - 30, 5000))
+        reset_peak_memory_stats = staticmethod(lambda device: peak.clear())
+        max_memory_allocated = staticmethod(lambda device: 40 + max(peak))
+
+    def function(part):
+        calls.append(len(part))
+        peak.append(25 * len(part))
+        return (part.images,)
+
+    monkeypatch.setattr(device.torch, "cuda", Played)
+    calls, at_once = [], Parts()
+    for again in ([1], []):
+        (done,) = at_once(function, OnGPU(torch.arange(10)))
+        assert done.tolist() == list(range(10))
+        assert calls == again + parts
+        calls.clear()
 
 
 def test_one_image_too_large_says_what_to_do(generator, x0):

@@ -25,9 +25,9 @@ def plane(mean=127.5, size=8):
     return Plane(normal, torch.full_like(normal, mean), ("left", "right"))
 
 
-def descend(machine, x0, alpha=5.0):
+def descend(machine, x0, alpha=5.0, **options):
     label = machine(x0).argmax(1)
-    options = dict(cost=Cost.arm("none"), alpha=alpha, max_iter=4000)
+    options |= dict(cost=Cost.arm("none"), alpha=alpha, max_iter=4000)
     return label, *just_noticeable(machine, x0, label, 1 - label, **options)
 
 
@@ -46,6 +46,17 @@ def test_many_images_give_what_they_give_alone():
         machine, x0[-1:], target=1 - label[-1:], cost=Cost.arm("none"), alpha=5.0, max_iter=4000
     )
     assert K[-1] == alone.K[0] and torch.equal(x_jnd[-1], alone.x_jnd[0])
+
+
+def test_each_batch_keeps_its_state(tmp_path):
+    machine, x0 = plane(), images(BATCH + 3)
+    expected = descend(machine, x0, checkpoint=tmp_path / "JND.checkpoint")
+    assert {file.name for file in tmp_path.iterdir()} == {"JND, 0.checkpoint", "JND, 1.checkpoint"}
+    calls = []
+    machine.register_forward_hook(lambda *_: calls.append(1))
+    again = descend(machine, x0, checkpoint=tmp_path / "JND.checkpoint")
+    assert len(calls) == 1 + 2  # the label, and what find_jnd itself asks of each batch
+    assert all(torch.equal(a, b) for a, b in zip(again, expected))
 
 
 def test_the_psychometric_function_of_a_machine_is_that_of_its_borders():

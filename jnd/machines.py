@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,7 +132,7 @@ def load_machine(
         device: None: the GPU if there is one.
         precision: in what the network computes: ``"float32"``, exact; ``"tf32"``, on a GPU, faster
             and with 10 bits of a mantissa in convolutions and matrix products; or ``"bfloat16"``,
-            with 7 bits.
+            with 7 bits. A CPU without instructions for that is slower then, and a warning says so.
 
     Raises:
         ValueError: unknown name or precision, no bundled weights for it, or a file that is damaged,
@@ -155,6 +156,12 @@ def load_machine(
         raise ValueError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
     if precision == "tf32" and device.type != "cuda":
         raise ValueError(f'{device} has no TF32: use precision="float32" there')
+    if precision == "bfloat16" and device.type == "cpu" and not has_bfloat16():
+        warnings.warn(
+            "this processor has no instructions for bfloat16 and is much slower with it: use "
+            'precision="float32"',
+            stacklevel=2,
+        )
     architecture = name if name in known else "googlenet"
     read = read_weights(BUNDLED[name] if weights == "bundled" else weights, architecture)
     official = torchvision.models.get_model_weights(architecture).DEFAULT
@@ -173,6 +180,12 @@ def load_machine(
         network, name, categories, mean, std, min_size, input_size, read.sha256, precision
     )
     return machine.to(device)
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU has instructions for it."""
+    found = torch.cpu.get_capabilities()
+    return any(there for name, there in found.items() if "bf16" in name)
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -163,6 +163,7 @@ def test_resizing_by_matrices_is_interpolation(generator, size):
     assert torch.allclose(*gradients, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:this processor has no instructions")
 def test_bfloat16_is_the_networks_alone(pixels):
     """Pixels, logits and the descent stay float32; what the network says is about the same."""
     exact, short = load_machine("googlenet"), load_machine("googlenet", precision="bfloat16")
@@ -173,6 +174,16 @@ def test_bfloat16_is_the_networks_alone(pixels):
     assert (logits - expected).abs().max() < 0.1 * expected.std()
     found = find_jnd(short, pixels[:1], max_iter=1, checkpoint=None)
     assert found.x_end.dtype == found.confidence.dtype == torch.float32
+
+
+@pytest.mark.parametrize("found, warned", [({"avx2": True, "avx512_bf16": False}, True),
+                                           ({"avx512_bf16": True, "amx_bf16": False}, False)])
+def test_a_processor_that_only_plays_bfloat16_is_warned_of(monkeypatch, recwarn, found, warned):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    load_machine("googlenet", device="cpu")
+    assert not recwarn
+    load_machine("googlenet", device="cpu", precision="bfloat16")
+    assert ['use precision="float32"' in str(w.message) for w in recwarn] == [True] * warned
 
 
 def test_wrong_precisions():

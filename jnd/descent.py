@@ -241,8 +241,8 @@ def find_arms(
         **options: the other arguments of :func:`find_jnd`.
 
     Raises:
-        DivergedError: an image turned to NaN or infinity. Of arms in one batch, its trajectory
-            has the images of all, arm after arm.
+        DivergedError: an image turned to NaN or infinity. Of arms in one batch, message and
+            trajectory count the images on from arm to arm.
     """
     if len(x0) > 1 and x0.device.type == "cpu":
         options |= dict(label=label, target=target, objective=objective)
@@ -254,18 +254,22 @@ def find_arms(
         }
 
     names, images = ", ".join(arms), torch.arange(len(x0), device=x0.device).repeat(len(arms))
-    joined = find_jnd(
-        machine, x0[images],
-        label=_of_each(label, images), target=_of_each(target, images),
-        objective=objective and objective.select(images),
-        cost=Cost.joined(list(arms.values()), x0),
-        progress=progress(names), checkpoint=checkpoint(names), **options,
-    )
+    try:
+        joined = find_jnd(
+            machine, x0[images],
+            label=_chosen(label, images), target=_chosen(target, images),
+            objective=objective and objective.select(images),
+            cost=Cost.joined(list(arms.values()), x0),
+            progress=progress(names), checkpoint=checkpoint(names), **options,
+        )
+    except DivergedError as error:
+        error.add_note(f"images count on from arm to arm: {len(x0)} for each of {names}")
+        raise
     parts = torch.arange(len(images), device=x0.device).split(len(x0))
     return {arm: joined.select(part) for arm, part in zip(arms, parts)}
 
 
-def _of_each(classes: Tensor | int | None, images: Tensor) -> Tensor | int | None:
+def _chosen(classes: Tensor | int | None, images: Tensor) -> Tensor | int | None:
     return classes[images] if isinstance(classes, Tensor) and classes.ndim else classes
 
 

@@ -268,6 +268,14 @@ def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
     assert not torch.equal(found["full"].x_end, found["none"].x_end)
 
 
+def test_an_arm_that_diverges_is_told_from_the_others(w, x0):
+    arms = {"none": NONE, "l2": Cost(1e3, 0.0, 0.0)}  # 2αλ far above 2
+    with pytest.raises(DivergedError, match=r": image 1 at iteration \d+; try") as caught:
+        find_arms(linear_machine(w, x0, 30.0), x0[:1], arms, target=1, alpha=1.0, max_iter=200)
+    assert caught.value.__notes__ == ["images count on from arm to arm: 1 for each of none, l2"]
+    assert caught.value.trajectory.x_end[0].isfinite().all()
+
+
 def test_arms_keep_their_checkpoints(w, x0, tmp_path):
     def kept(names):
         return tmp_path / f"{names}.checkpoint"

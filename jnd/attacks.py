@@ -13,8 +13,10 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from eagerpy import astensor
 from foolbox import attacks as library
 from foolbox.criteria import Misclassification, TargetedMisclassification
+from foolbox.devutils import atleast_kd
 from foolbox.models import PyTorchModel
 from torch import Tensor, nn
 
@@ -46,7 +48,7 @@ class Metered(nn.Module):
 
 
 Attack = Callable[[Metered, Tensor, Tensor, Tensor], Tensor]
-"""Machine, x(0) (1, 3, H, W) in grey levels, label (1,), target (1,) -> the changed image, which
+"""Machine, x(0) (B, 3, H, W) in grey levels, label (B,), target (B,) -> the changed images, which
 need not flip; NaN where the attack itself knows that it found nothing."""
 
 
@@ -106,12 +108,19 @@ class OneStep:
     def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
         unbounded = PyTorchModel(machine, bounds=(-math.inf, math.inf), device=x0.device)
         direction = self.method.run(unbounded, x0, Noticed(label, target), epsilon=FAR) - x0
-        direction = direction / direction.square().mean().sqrt()
+        direction = direction / direction.square().mean((1, 2, 3), keepdim=True).sqrt()
 
-        def step(size: float) -> Tensor:
-            return (x0 + size * direction).clamp(0, 255)
+        def step(some: Tensor, size: Tensor) -> Tensor:
+            return (x0[some] + size.view(-1, 1, 1, 1) * direction[some]).clamp(0, 255)
 
-        return smallest(step, _noticed(machine, label, target), self.halvings)
+        return smallest(x0, step, _noticed(machine, label, target), self.halvings)
+
+
+class L2PGDOfRadii(library.L2ProjectedGradientDescentAttack):
+    """foolbox's, with a radius ``epsilon`` (B,) for each image."""
+
+    def get_optimizer(self, x: Any, stepsize: Any) -> Any:
+        return super().get_optimizer(x, atleast_kd(stepsize, x.ndim))
 
 
 @dataclass(frozen=True)
@@ -119,48 +128,61 @@ class InBall:
     """The smallest ball around x(0) in which an attack finds something that flips.
 
     Attributes:
-        method: foolbox's, with the Euclidean norm; it walks within a ball of given radius.
+        method: walks within balls of given radii.
         halvings: of the search, see :func:`~jnd.attacks.smallest`.
     """
 
-    method: library.base.FixedEpsilonAttack
+    method: L2PGDOfRadii
     halvings: int = 4
 
     def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
-        model, criterion = _in_0_to_1(machine, x0), Noticed(label, target)
+        model = _in_0_to_1(machine, x0)
 
-        def walk(size: float) -> Tensor:
-            radius = size / 255 * math.sqrt(x0.numel())
-            return 255 * self.method.run(model, x0 / 255, criterion, epsilon=radius)
+        def walk(some: Tensor, size: Tensor) -> Tensor:
+            radius = astensor(size / 255 * math.sqrt(x0[0].numel()))
+            wanted = Noticed(label[some], target[some])
+            return 255 * self.method.run(model, x0[some] / 255, wanted, epsilon=radius)
 
-        return smallest(walk, _noticed(machine, label, target), self.halvings)
+        return smallest(x0, walk, _noticed(machine, label, target), self.halvings)
 
 
 def smallest(
-    image_at: Callable[[float], Tensor], flips: Callable[[Tensor], bool], halvings: int
+    x0: Tensor,
+    image_at: Callable[[Tensor, Tensor], Tensor],
+    flips: Callable[[Tensor, Tensor], Tensor],
+    halvings: int,
 ) -> Tensor:
     """The least changed image that flips: its size is doubled until it does, and then bisected.
 
     Args:
-        image_at: the image for a size, a root mean square in grey levels.
-        flips: whether the machine notices that image.
+        x0: (B, 3, H, W).
+        image_at: numbers of some images (n,) and a size for each (n,), the root mean square in
+            grey levels -> the images changed (n, 3, H, W).
+        flips: these numbers and the images -> (n,) bool, whether the machine notices.
         halvings: of the interval between the last size that does not flip and the first that does.
 
     Returns:
-        that image; of NaN if nothing flips up to 256 grey levels.
+        those images, (B, 3, H, W); NaN where nothing flips up to 256 grey levels.
     """
-    low, high = 0.0, SMALLEST
-    while not flips(image := image_at(high)):
-        low, high = high, 2 * high
-        if high > LARGEST:
-            return torch.full_like(image, torch.nan)
-    for _ in range(halvings):
-        middle = (low + high) / 2
-        if flips(tried := image_at(middle)):
-            high, image = middle, tried
-        else:
-            low = middle
-    return image
+    found, images = x0.new_zeros(len(x0), dtype=torch.bool), torch.full_like(x0, torch.nan)
+    low, high = x0.new_zeros(len(x0)), x0.new_full((len(x0),), SMALLEST)
+
+    def look(some: Tensor, size: Tensor) -> Tensor:
+        tried = image_at(some, size)
+        there = flips(some, tried)
+        images[some[there]] = tried[there]
+        return there
+
+    while len(left := (~found & (high <= LARGEST)).nonzero().flatten()):
+        found[left] = look(left, high[left])
+        left = left[~found[left]]
+        low[left], high[left] = high[left], 2 * high[left]
+    if len(some := found.nonzero().flatten()):
+        for _ in range(halvings):
+            middle = (low[some] + high[some]) / 2
+            there = look(some, middle)
+            low[some], high[some] = middle.where(~there, low[some]), middle.where(there, high[some])
+    return images
 
 
 def state_of_the_art(budget: int) -> dict[str, Attack]:
@@ -189,7 +211,7 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
         # foolbox's fast gradient attacks refuse a target; these are the same, and don't
         "FGSM": OneStep(library.LinfProjectedGradientDescentAttack(**one_step)),
         "FGV": OneStep(library.L2ProjectedGradientDescentAttack(**one_step)),
-        "PGD-L2": InBall(library.L2ProjectedGradientDescentAttack(
+        "PGD-L2": InBall(L2PGDOfRadii(
             rel_stepsize=2.5 / steps, steps=steps, random_start=False,  # Madry's 2.5 ε / steps
         )),
         "DeepFool": Minimising(library.L2DeepFoolAttack(), targeted=False),
@@ -207,8 +229,8 @@ class Attacked:
 
     Attributes:
         images: (B, 3, H, W), grey levels; NaN where M's answer is still the label.
-        gradients: (B,), gradient evaluations.
-        seconds: (B,).
+        gradients: (B,), gradient evaluations, the mean over the batch that an image was in.
+        seconds: (B,), likewise.
     """
 
     images: Tensor
@@ -222,17 +244,23 @@ def attacked(
     x0: Tensor,
     label: Tensor,
     target: Tensor,
+    *,
+    batch: int = 1,
     progress: Callable[[range], Iterable[int]] = iter,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
 ) -> Attacked:
-    """Attack images one at a time, so that each has its own count and time and none sees another.
+    """Attack images, count the gradients and take the time.
+
+    No image influences another. But DeepFool stops when all images of a batch have flipped, so
+    one that flips early is counted for longer than it needs.
 
     Args:
         attack: one of :func:`~jnd.attacks.state_of_the_art`, or any that is called alike.
         machine: maps pixels (B, 3, H, W) in 0..255 to logits; left as it was.
         x0: (B, 3, H, W), grey levels.
         label, target: (B,) int64.
+        batch: images at a time.
         progress: wraps the range of images, as tqdm does.
         checkpoint: a file that keeps the images done, so that the same call goes on after an
             interruption, if the attack prints as it did; who no longer needs it deletes it.
@@ -240,18 +268,18 @@ def attacked(
     """
     images, spent = torch.full_like(x0, torch.nan), torch.zeros(len(x0), 2, dtype=torch.float64)
     state = dict(images=images, spent=spent)
-    saved = Checkpoint(checkpoint, checkpoint_seconds, machine, attack, x0, label, target)
+    saved = Checkpoint(checkpoint, checkpoint_seconds, machine, attack, x0, label, target, batch)
     with frozen(machine), torch.random.fork_rng():
-        for i in progress(range(saved.restore(state), len(x0))):
+        for first in progress(range(saved.restore(state), len(x0), batch)):
             torch.manual_seed(0)  # DDN draws a direction where the gradient vanishes
-            metered, one = Metered(machine).eval(), slice(i, i + 1)
+            metered, some = Metered(machine).eval(), torch.arange(len(x0))[first : first + batch]
             start = perf_counter()
-            image = attack(metered, x0[one], label[one], target[one])
-            flipped = _noticed(metered, label[one], target[one])(image)  # waits for the device too
-            spent[i] = torch.tensor((metered.gradients, perf_counter() - start))
-            if flipped:
-                images[one] = image
-            saved.save(i + 1, state)
+            tried = attack(metered, x0[some], label[some], target[some])
+            there = _noticed(metered, label, target)(some, tried).cpu()  # waits for the device too
+            took = torch.tensor((metered.gradients, perf_counter() - start), dtype=torch.float64)
+            spent[some] = took / len(some)
+            images[some[there]] = tried[there]
+            saved.save(first + len(some), state)
     saved.save(len(x0), state, now=True)
     return Attacked(images, *spent.T)
 
@@ -261,10 +289,12 @@ def _in_0_to_1(machine: nn.Module, x0: Tensor) -> PyTorchModel:
     return PyTorchModel(machine, bounds=(0, 255), device=x0.device).transform_bounds((0, 1))
 
 
-def _noticed(machine: nn.Module, label: Tensor, target: Tensor) -> Callable[[Tensor], bool]:
+def _noticed(
+    machine: nn.Module, label: Tensor, target: Tensor
+) -> Callable[[Tensor, Tensor], Tensor]:
     @torch.no_grad()
-    def flips(image: Tensor) -> bool:
-        there = image.isfinite().all()
-        return bool(there & Towards(label, target).noticed(machine(image)).all())
+    def flips(some: Tensor, images: Tensor) -> Tensor:
+        there = images.isfinite().flatten(1).all(1)
+        return there & Towards(label[some], target[some]).noticed(machine(images))
 
     return flips

@@ -183,9 +183,10 @@ def load_machine(
 
 
 def has_bfloat16() -> bool:
-    """Whether the CPU has instructions for it."""
-    found = torch.cpu.get_capabilities()
-    return any(there for name, there in found.items() if "bf16" in name)
+    """Whether the CPU has instructions for it; an older PyTorch cannot tell, and is believed."""
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return True
+    return any(there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -24,7 +24,7 @@ def _in_notebook(iterations: range, description: str) -> Iterator[int]:
     try:
         for k in iterations:
             if time.monotonic() - shown > REFRESH:
-                shown, of = time.monotonic(), len(iterations)
+                shown, of = time.monotonic(), iterations.stop
                 line.update(HTML(f"{description} <progress value={k} max={of}></progress> {k} of {of}"))
             yield k
     finally:

@@ -66,6 +66,18 @@ def test_each_image_is_on_its_own_and_counted(plane, x0, name):
         assert (both.gradients >= BUDGET).all()
 
 
+@pytest.mark.parametrize("name", [*state_of_the_art(BUDGET), "descent"])
+def test_a_batch_gives_what_its_images_give_alone(plane, x0, name):
+    x0 = torch.cat((x0, x0[:1]))
+    label = torch.zeros(3, dtype=torch.int64)
+    attacks = state_of_the_art(BUDGET) | {"descent": Descent(Cost.arm("none"), 100.0, 60, True)}
+    alone, two = (attacked(attacks[name], plane, x0, label, 1 - label, batch=n) for n in (1, 2))
+    assert torch.allclose(two.images, alone.images, atol=1e-3)
+    assert two.gradients[0] == two.gradients[1] and two.gradients[2] == alone.gradients[2]
+    if name != "DeepFool":
+        assert two.gradients.sum() == alone.gradients.sum()
+
+
 def test_our_descent_is_counted_as_it_says(plane, x0):
     settings = dict(alpha=100.0, max_iter=60, cost=Cost.arm("none"))
     label = torch.zeros(2, dtype=torch.int64)
@@ -127,18 +139,34 @@ def test_the_criterion_pulls_to_the_target_and_takes_any_other_answer():
     assert TargetedMisclassification(target)(logits, logits).tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("border", [0.01, 0.0625, 0.7, 3.0, 200.0])
-def test_the_smallest_size_is_bracketed_and_bisected(border):
-    found = smallest(lambda size: torch.tensor(size), lambda image: image >= border, 7)
-    bracket = max(border, 1 / 16)
-    assert border <= found <= border + bracket / 2**6
+def test_the_smallest_sizes_are_bracketed_and_bisected():
+    """Each image on its own, and none looked at again once it has flipped at a doubled size."""
+    borders, looked = torch.tensor([0.01, 0.0625, 0.7, 3.0, 200.0]), []
+
+    def image_at(some, size):
+        looked.append(some.tolist())
+        return size.view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
+
+    found = smallest(
+        torch.zeros(5, 3, 2, 2), image_at, lambda some, images: images[:, 0, 0, 0] >= borders[some], 7
+    )[:, 0, 0, 0]
+    bracket = borders.clamp(min=1 / 16)
+    assert ((borders <= found) & (found <= borders + bracket / 2**6)).all()
+    assert looked == (
+        [[0, 1, 2, 3, 4]] + 4 * [[2, 3, 4]] + 2 * [[3, 4]] + 6 * [[4]] + 7 * [[0, 1, 2, 3, 4]]
+    )
 
 
 def test_a_direction_in_which_nothing_flips():
     asked = []
-    found = smallest(lambda size: torch.full((1, 3), size), lambda image: asked.append(image), 7)
-    assert found.isnan().all() and max(image.max() for image in asked) == 256
-    assert all(math.isfinite(image.max()) for image in asked)
+
+    def image_at(some, size):
+        asked.extend(size.tolist())
+        return size.view(-1, 1, 1, 1).expand(-1, 3, 1, 1)
+
+    found = smallest(torch.zeros(2, 3, 1, 1), image_at, lambda some, images: some == 1, 3)
+    assert found[0].isnan().all() and found[1].max() == 1 / 16 / 2**3
+    assert max(asked) == 256
 
 
 def test_no_budget():

@@ -18,8 +18,8 @@ from torch.linalg import vector_norm
 
 from jnd.descent import eight_bit, find_jnd
 
-BATCH = 25  # images at a time
-RESAMPLES = 500  # of the bootstrap
+BATCH = 100  # images at a time
+RESAMPLES = 300  # of the bootstrap
 SPREADS = 1e-2, 1e2  # between which the fit looks, natural logarithm of the distortion
 
 
@@ -69,18 +69,18 @@ def darker(images: Tensor, level: float) -> Tensor:
 def along(x0: Tensor, x: Tensor) -> Distortion:
     """The same way from x(0) as to x, each image its own, in steps of equal relative distortion."""
     unit = (x - x0) / _per_image(relative_distortion(x0, x))
-    levels = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
+    levels = (0.0003, 0.0008, 0.002, 0.004, 0.008, 0.02)
     return Distortion(lambda images, level: images + level * unit, levels, "relative distortion")
 
 
 DISTORTIONS = {
     "Gaussian noise": Distortion(
-        noisy, (0.02, 0.04, 0.08, 0.16, 0.32, 0.64), "norm of the noise over the image's"
+        noisy, (0.03, 0.08, 0.16, 0.32, 0.64), "norm of the noise over the image's"
     ),
-    "blur": Distortion(blurred, (0.3, 0.5, 0.8, 1.5, 3, 6), "standard deviation, pixels"),
-    "JPEG": Distortion(compressed, (1.1, 1.7, 3.3, 6.7, 20, 100), "100 / quality"),
+    "blur": Distortion(blurred, (0.5, 0.9, 1.5, 3, 6), "standard deviation, pixels"),
+    "JPEG": Distortion(compressed, (1.7, 4, 10, 25, 100), "100 / quality"),
     "brightness": Distortion(
-        darker, (0.1, 0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"
+        darker, (0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"
     ),
 }
 """Distortions whose thresholds people have measured on themselves."""

@@ -94,7 +94,7 @@ def psychometric_functions(
     shares: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]],
     fits: Mapping[str, Mapping[str, Psychometric]],
 ) -> Figure:
-    """The share of images noticed against the distortion: counted, and the function fitted.
+    """The share of images noticed against the distortion: counted, and the line that never falls.
 
     A panel per machine; a bar over the threshold is its bootstrap interval.
 
@@ -104,14 +104,10 @@ def psychometric_functions(
     """
     figure, axes = plt.subplots(len(shares), 1, figsize=(7.4, 2.6 * len(shares)), sharex=True, squeeze=False)
     for axis, (machine, kinds) in zip(axes[:, 0], shares.items()):
-        for (kind, (size, seen)), (colour, style) in zip(kinds.items(), SERIES):
-            share, found = seen.double().mean(1).cpu(), fits[machine][kind]
-            typical = size.double().median(1).values.cpu()
-            axis.plot(typical, share, "o", color=colour, markersize=3.5)
-            if not np.isfinite(found.threshold):
-                continue
-            d = np.geomspace(typical[0] / 2, typical[-1] * 1.5, 200)
-            axis.plot(d, found.share(d), style, color=colour, label=kind)
+        for (kind, (_, seen)), (colour, style) in zip(kinds.items(), SERIES):
+            found = fits[machine][kind]
+            axis.plot(found.distortions, seen.double().mean(1).cpu(), "o", color=colour, markersize=3.5)
+            axis.plot(found.distortions, found.shares, style, color=colour, label=kind)
             axis.plot([found.low, found.high], [0.5, 0.5], color=colour, linewidth=3, alpha=0.5)
         axis.set(xscale="log", title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
         axis.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)

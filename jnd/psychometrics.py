@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from scipy import stats
 from scipy.ndimage import gaussian_filter
-from scipy.optimize import minimize
-from scipy.special import log_ndtr
+from scipy.optimize import isotonic_regression
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 
 from jnd.descent import eight_bit, find_jnd
+from jnd.device import Parts
 
 BATCH = 100  # images at a time
 RESAMPLES = 300  # of the bootstrap
-SPREADS = 1e-2, 1e2  # between which the fit looks, natural logarithm of the distortion
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,12 @@ def just_noticeable(
 @torch.no_grad()
 def noticed(machine: nn.Module, images: Tensor, label: Tensor) -> Tensor:
     """Whether the machine says something else than the label (B,), some at a time -> (B,) bool."""
-    return torch.cat([machine(part).argmax(1) for part in images.split(BATCH)]) != label
+    parts = Parts()
+
+    def answer(some: Tensor) -> tuple[Tensor]:
+        return (machine(some).argmax(1),)
+
+    return torch.cat([parts(answer, part)[0] for part in images.split(BATCH)]) != label
 
 
 def border(machine: nn.Module, x0: Tensor, x_jnd: Tensor, label: Tensor, steps: int = 6) -> Tensor:
@@ -165,31 +168,36 @@ def constant_stimuli(
 
 @dataclass(frozen=True)
 class Psychometric:
-    """Ψ(d) = Φ((ln d − ln threshold) / spread): the share of images noticed at distortion d.
-
-    It starts at 0, for the machine has no noise, and ends at 1.
+    """Ψ(d): the share of images noticed at distortion d, a line from level to level, in ln d.
 
     Attributes:
-        threshold: the distortion noticed in half of the images; NaN where all or none were.
-        low, high: its 95 % bootstrap interval.
-        spread: standard deviation of the images' own thresholds, natural logarithm.
+        threshold: the smallest distortion at which Ψ is one half; NaN where the levels do not
+            enclose it.
+        low, high: its 95 % bootstrap interval; an end at the lowest or the highest level means
+            there or beyond.
+        distortions, shares: the corners of the line, (L,) each; the shares never fall.
     """
 
     threshold: float
     low: float
     high: float
-    spread: float
+    distortions: Sequence[float]
+    shares: Sequence[float]
 
     def share(self, distortion: np.ndarray) -> np.ndarray:
-        """Ψ, of the shape of the distortion."""
-        return stats.norm.cdf(np.log(distortion / self.threshold) / self.spread)
+        """Ψ, of the shape of the distortion; NaN beyond the levels."""
+        x = np.log(self.distortions)
+        return np.interp(np.log(distortion), x, self.shares, left=np.nan, right=np.nan)
 
 
 def fit(distortion: Tensor, noticed: Tensor, seed: int = 0) -> Psychometric:
-    """The psychometric function of most likelihood.
+    """The psychometric function of most likelihood among all that never fall.
+
+    No shape is presumed and nothing is extrapolated. Images that a level distorts unequally count
+    with their geometric mean.
 
     Args:
-        distortion: (L, B), of B images at L levels.
+        distortion: (L, B), of B images at L growing levels.
         noticed: (L, B) bool.
         seed: of the bootstrap, which draws images, each with all its levels.
 
@@ -197,25 +205,24 @@ def fit(distortion: Tensor, noticed: Tensor, seed: int = 0) -> Psychometric:
         ValueError: the shapes differ.
 
     F. A. Wichmann and N. J. Hill, "The psychometric function: I. Fitting, sampling, and goodness
-    of fit", Perception & Psychophysics 63(8), 2001, doi:10.3758/BF03194544.
+    of fit", Perception & Psychophysics 63(8), 2001, doi:10.3758/BF03194544; without a model:
+    K. Żychaluk and D. H. Foster, "Model-free estimation of the psychometric function", Attention,
+    Perception & Psychophysics 71(6), 2009, doi:10.3758/APP.71.6.1414, who ask that it be smooth.
     """
     if distortion.shape != noticed.shape or distortion.ndim != 2:
         raise ValueError(f"two (L, B), not {tuple(distortion.shape)} and {tuple(noticed.shape)}")
     # a flat image that is blurred does not change; the logarithm wants a number all the same
     size, seen = distortion.double().clamp(min=1e-9).log().cpu().numpy(), noticed.cpu().numpy()
-    if seen.all() or not seen.any():
-        return Psychometric(*[float("nan")] * 4)
-    start = np.array([np.median(size), 0.0])
-    middle, log_spread = _most_likely(size, seen, start)
+    x, shares = _line(size, seen)
 
-    def threshold(images: np.ndarray) -> float:
-        drawn = seen[:, images]
-        if drawn.all() or not drawn.any():
-            return np.nan
-        return np.exp(_most_likely(size[:, images], drawn, np.array([middle, log_spread]))[0])
+    def half(images: np.ndarray) -> float:
+        # what a resample does not reach lies beyond all levels, nobody knows where
+        return np.clip(_half(*_line(size[:, images], seen[:, images])), x[0], x[-1])
 
-    low, high = _interval(threshold, size.shape[1], seed)
-    return Psychometric(float(np.exp(middle)), low, high, float(np.exp(log_spread)))
+    found = np.full(3, np.nan)
+    if np.isfinite(threshold := _half(x, shares)):
+        found = np.exp([threshold, *_interval(half, size.shape[1], seed)])
+    return Psychometric(*found.tolist(), np.exp(x).tolist(), shares.tolist())
 
 
 def brightness(images: Tensor, scale: float) -> Tensor:
@@ -274,19 +281,16 @@ def _interval(
     return float(low), float(high)
 
 
-def _most_likely(size: np.ndarray, seen: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """(mean, logarithm of the standard deviation) of the normal threshold that fits best."""
-    sign = np.where(seen, 1.0, -1.0)
+def _line(size: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of Ψ, (L,) each: logarithms of the distortions and shares."""
+    # of counts, not shares: their means are exact where they are one half of the images
+    return size.mean(1), isotonic_regression(seen.sum(1)).x / seen.shape[1]
 
-    def surprise(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        middle, spread = parameters[0], np.exp(parameters[1])
-        z = sign * (size - middle) / spread
-        likely = log_ndtr(z)
-        slope = np.exp(-z * z / 2 - likely) / np.sqrt(2 * np.pi)  # d log Φ(z) / dz
-        return -likely.sum(), np.array([(slope * sign).sum() / spread, (slope * z).sum()])
 
-    bounds = [(size.min() - 5, size.max() + 5), tuple(np.log(SPREADS))]
-    return minimize(surprise, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+def _half(x: np.ndarray, shares: np.ndarray) -> float:
+    """Where a line that never falls first is 1/2; ∞ where it stays below, −∞ where above."""
+    # where a line is flat np.interp takes the last place, so it is given this one backwards
+    return np.interp(-0.5, -shares[::-1], x[::-1], left=np.inf, right=-np.inf)
 
 
 def _per_image(values: Tensor) -> Tensor:

@@ -188,16 +188,18 @@ def test_jnd_distributions_share_an_axis_and_say_the_median():
 
 def test_psychometric_functions_cross_a_half_at_their_thresholds():
     size = torch.tensor([0.01, 0.1, 1.0])[:, None].expand(3, 4)
-    seen = torch.tensor([[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]).bool()
-    found = Psychometric(0.1, 0.05, 0.2, 1.0)
-    never = Psychometric(*[float("nan")] * 4)
+    seen = torch.tensor([[1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]]).bool()
+    noise = Psychometric(0.27, 0.1, 1.0, (0.01, 0.1, 1.0), (0.125, 0.125, 1.0))
+    never = Psychometric(*[float("nan")] * 3, (0.01, 0.1, 1.0), (0.0, 0.0, 0.0))
     figure = figures.psychometric_functions(
-        {"M": {"noise": (size, seen), "blur": (size, seen & False)}}, {"M": {"noise": found, "blur": never}}
+        {"M": {"noise": (size, seen), "blur": (size, seen & False)}}, {"M": {"noise": noise, "blur": never}}
     )
-    dots, curve = figure.axes[0].lines[0], lines(figure.axes[0])["noise"]
-    assert dots.get_ydata().tolist() == [0, 0.5, 1]
-    assert np.interp(0.1, *curve.get_data()) == pytest.approx(0.5, abs=0.01)
-    assert [t.get_text() for t in figure.axes[0].get_legend().texts] == ["noise"]
+    dots, line, interval = figure.axes[0].lines[:3]
+    assert dots.get_xdata() == pytest.approx([0.01, 0.1, 1]) and dots.get_ydata().tolist() == [0.25, 0, 1]
+    log_d, share = np.log(line.get_xdata()), line.get_ydata()
+    assert np.interp(np.log(0.27), log_d, share) == pytest.approx(0.5, abs=0.01)
+    assert np.allclose(interval.get_xydata(), [(0.1, 0.5), (1, 0.5)])
+    assert [t.get_text() for t in figure.axes[0].get_legend().texts] == ["noise", "blur"]
 
 
 def test_webers_figure_shows_ratios_to_the_photo_as_it_is():

@@ -1,4 +1,4 @@
-"""Psychometric functions, against machines whose threshold is known and scipy's censored fit."""
+"""Psychometric functions, against machines and curves whose thresholds are known in closed form."""
 
 import math
 
@@ -110,50 +110,99 @@ def test_higher_levels_distort_more(kind):
     assert (sizes.diff(dim=0) > 0).all() and (sizes > 0).all()
 
 
-def observers(count, middle=math.log(0.02), spread=0.8, seed=0):
-    """Sizes shown and whether they were noticed by images with lognormal thresholds."""
+def observers(count, seed=0):
+    """Levels shown and whether images noticed them whose thresholds are log-uniform in 0.001..0.1.
+
+    The share noticed is then a straight line in the logarithm, and the median threshold is 0.01.
+    """
     generator = torch.Generator().manual_seed(seed)
-    thresholds = (middle + spread * torch.randn(count, generator=generator)).exp()
-    sizes = torch.logspace(-3, -0.5, 8)[:, None] * torch.ones(count)
+    thresholds = 10 ** (2 * torch.rand(count, generator=generator) - 3)
+    sizes = torch.logspace(-3, -1, 6)[:, None].expand(-1, count)
     return sizes, sizes >= thresholds
 
 
-def test_the_fit_is_that_of_censored_data():
-    sizes, seen = observers(60)
-    found = fit(sizes, seen)
-    logs = sizes.log().numpy()
-    data = stats.CensoredData(left=logs[seen.numpy()], right=logs[~seen.numpy()])
-    middle, spread = stats.norm.fit(data)
-    assert found.threshold == pytest.approx(math.exp(middle), rel=1e-3)
-    assert found.spread == pytest.approx(spread, rel=1e-3)
-    assert found.share(np.array([found.threshold])) == pytest.approx(0.5)
+def counted(counts, of, levels):
+    """Levels shown to ``of`` images each and noticed by so many, not always by the same ones."""
+    seen = torch.stack([(torch.arange(of) < n).roll(level) for level, n in enumerate(counts)])
+    return torch.tensor(levels, dtype=torch.float64)[:, None].expand(-1, of), seen
 
 
-def test_the_interval_holds_the_true_threshold_and_shrinks():
-    few, many = (fit(*observers(count)) for count in (40, 640))
-    for found in (few, many):
-        assert found.low < 0.02 < found.high
-    # sixteen times the images, a quarter of the width
-    widths = [math.log(found.high / found.low) for found in (few, many)]
-    assert widths[0] / widths[1] == pytest.approx(4, rel=0.35)
+def test_the_threshold_is_the_median_of_the_images_own():
+    own = torch.tensor(stats.lognorm.ppf((np.arange(999) + 0.5) / 999, s=0.8, scale=0.02))
+    sizes = torch.logspace(-3, -0.5, 100)[:, None].expand(-1, len(own))
+    assert fit(sizes, sizes >= own).threshold == pytest.approx(0.02, rel=2e-3)
 
 
-def test_without_a_border_in_reach_there_is_no_threshold():
-    sizes, seen = observers(5)
-    for answer in (torch.ones_like(seen), torch.zeros_like(seen)):
-        assert math.isnan(fit(sizes, answer).threshold)
+def test_a_plateau_below_one_leaves_the_threshold_where_the_shares_cross_a_half():
+    """On the bundled CIFAR-10 machine's noise a normal ogive that must reach 1 says 0.168."""
+    found = fit(*counted([10, 50, 115, 160, 160], 200, [0.03, 0.08, 0.16, 0.32, 0.64]))
+    # from 50 to 115 of 200 in one doubling
+    assert found.threshold == pytest.approx(0.08 * 2 ** ((100 - 50) / (115 - 50)), rel=1e-9)
+    assert found.share(np.array([0.08 * 2**0.5, 0.4])) == pytest.approx([82.5 / 200, 0.8])
+    assert np.isnan(found.share(np.array([0.029, 0.65]))).all()
+
+
+def test_shares_that_fall_are_pooled():
+    """By hand: 6, 4, 2 of 10 become their mean, 4, and the crossing is 1/6 of the last decade."""
+    found = fit(*counted([1, 6, 4, 2, 10], 10, [1, 10, 100, 1000, 10_000]))
+    assert found.shares == pytest.approx([0.1, 0.4, 0.4, 0.4, 1])
+    assert found.threshold == pytest.approx(1000 * 10 ** (1 / 6))
+
+
+@pytest.mark.parametrize("counts, first", [
+    ((1, 5, 5, 9), 10), ((1, 6, 4, 9), 10), ((5, 5, 5, 9), 1), ((1, 3, 5, 5), 100),
+])
+def test_where_the_line_is_flat_at_a_half_its_first_point_is_the_threshold(counts, first):
+    assert fit(*counted(counts, 10, [1, 10, 100, 1000])).threshold == pytest.approx(first)
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 0), (10, 10, 10), (6, 8, 10), (0, 2, 4), (1, 6, 2)])
+def test_without_a_half_between_the_levels_there_is_no_threshold(counts):
+    found = fit(*counted(counts, 10, [1, 10, 100]))
+    assert all(math.isnan(value) for value in (found.threshold, found.low, found.high))
+    assert found.distortions == pytest.approx([1, 10, 100])
+
+
+def test_images_that_are_distorted_unequally_count_with_their_geometric_mean():
+    sizes, seen = counted([2, 8], 10, [1, 100])
+    unequal = sizes * torch.tensor([4.0, 0.25] * 5)
+    assert fit(unequal, seen).threshold == pytest.approx(10)
+
+
+def test_the_order_of_the_images_does_not_matter():
+    sizes, seen = observers(51)
+    order = torch.randperm(51, generator=torch.Generator().manual_seed(1))
+    one, other = fit(sizes, seen), fit(sizes[:, order], seen[:, order])
+    assert other.threshold == pytest.approx(one.threshold) and other.shares == one.shares
+
+
+def test_the_interval_holds_the_true_threshold_in_95_of_100():
+    found = [fit(*observers(60, seed)) for seed in range(100)]
+    # the standard deviation of the count is 2.2
+    assert 90 <= sum(f.low < 0.01 < f.high for f in found) <= 99
+
+
+def test_the_interval_shrinks_with_the_number_of_images():
+    widths = [math.log(f.high / f.low) for f in (fit(*observers(count)) for count in (60, 960))]
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.35)  # the root of 16
+
+
+def test_the_interval_stays_between_the_levels():
+    sizes, seen = counted([2, 4, 11], 20, [1, 10, 100])
+    found = fit(sizes * torch.arange(1, 21), seen)  # not all equal: resamples have other ends
+    assert found.distortions[1] < found.low < found.threshold < found.high
+    assert found.high == pytest.approx(found.distortions[-1])
 
 
 def test_a_distortion_of_nothing_is_allowed():
     sizes, seen = observers(60)
-    assert fit(sizes, seen).threshold == pytest.approx(
-        fit(torch.cat((torch.zeros(1, 60), sizes)), torch.cat((seen[:1] & False, seen))).threshold, rel=1e-4
-    )
+    more = fit(torch.cat((torch.zeros(1, 60), sizes)), torch.cat((seen[:1] & False, seen)))
+    assert more.threshold == pytest.approx(fit(sizes, seen).threshold)
 
 
 def test_shapes_that_differ_are_refused():
     sizes, seen = observers(5)
-    with pytest.raises(ValueError, match=r"two \(L, B\), not \(8, 5\) and \(8, 4\)"):
+    with pytest.raises(ValueError, match=r"two \(L, B\), not \(6, 5\) and \(6, 4\)"):
         fit(sizes, seen[:, :4])
 
 

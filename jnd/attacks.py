@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from jnd.checkpoint import Checkpoint
 from jnd.cost import Cost
 from jnd.descent import find_jnd
+from jnd.device import reproducible
 from jnd.machines import frozen
 from jnd.objectives import Towards
 
@@ -37,6 +38,7 @@ class Metered(nn.Module):
     def __init__(self, machine: nn.Module):
         super().__init__()
         self.machine, self.gradients = machine, 0
+        self.precision = getattr(machine, "precision", "float32")
 
     def forward(self, pixels: Tensor) -> Any:
         if pixels.requires_grad:
@@ -214,7 +216,7 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
         "PGD-L2": InBall(L2PGDOfRadii(
             rel_stepsize=2.5 / steps, steps=steps, random_start=False,  # Madry's 2.5 ε / steps
         )),
-        "DeepFool": Minimising(library.L2DeepFoolAttack(), targeted=False),
+        "DeepFool": Minimising(library.L2DeepFoolAttack(steps=max(50, budget)), targeted=False),
         "C&W-L2": Minimising(library.L2CarliniWagnerAttack(
             binary_search_steps=searches, steps=math.ceil(2 * budget / searches),
             stepsize=0.003, initial_const=0.3, abort_early=False,
@@ -269,7 +271,8 @@ def attacked(
     images, spent = torch.full_like(x0, torch.nan), torch.zeros(len(x0), 2, dtype=torch.float64)
     state = dict(images=images, spent=spent)
     saved = Checkpoint(checkpoint, checkpoint_seconds, machine, attack, x0, label, target, batch)
-    with frozen(machine), torch.random.fork_rng():
+    tf32 = getattr(machine, "precision", "float32") == "tf32"
+    with frozen(machine), reproducible(x0.device, tf32), torch.random.fork_rng():
         for first in progress(range(saved.restore(state), len(x0), batch)):
             torch.manual_seed(0)  # DDN draws a direction where the gradient vanishes
             metered, some = Metered(machine).eval(), torch.arange(len(x0))[first : first + batch]

@@ -65,7 +65,8 @@ def fingerprint(*parts: object) -> str:
     for part in parts:
         rest: object = {}
         if isinstance(part, torch.nn.Module):
-            tensors = part.state_dict()
+            tensors = part.state_dict() | dict(part.named_buffers())  # some are in one only
+            rest = [(name, type(m).__name__, _settings(m)) for name, m in part.named_modules()]
         elif isinstance(part, Tensor):
             tensors = {"": part}
         else:
@@ -76,6 +77,17 @@ def fingerprint(*parts: object) -> str:
         for name, tensor in tensors.items():
             digest.update(save({name: tensor.detach().cpu().contiguous()}))
     return digest.hexdigest()
+
+
+def _settings(module: torch.nn.Module) -> dict[str, object]:
+    """Its public attributes that are numbers, texts or tuples of them, such as a stride."""
+
+    def plain(value: object) -> bool:
+        if isinstance(value, tuple):
+            return all(map(plain, value))
+        return value is None or isinstance(value, (bool, int, float, str))
+
+    return {k: v for k, v in vars(module).items() if plain(v) and not k.startswith("_")}
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,7 +1,8 @@
 """The cost of Eq. 1: its regularisers (Eq. 5 and 6) and their weighted sum."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
@@ -87,7 +88,9 @@ class Cost:
 
     def select(self, images: Tensor) -> "Cost":
         """The cost of some of the images, given by their numbers, (n,) int64."""
-        return replace(self, **{k: w[images] for k, w in vars(self).items() if _of_each(w)})
+        chosen = copy(self)  # not checked again: on a GPU the host would wait for that
+        vars(chosen).update({k: w[images] for k, w in vars(self).items() if _of_each(w)})
+        return chosen
 
     def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
         """Eq. 1 for a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""

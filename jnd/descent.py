@@ -128,8 +128,8 @@ def find_jnd(
         stop_at_K: an image leaves the batch when it is noticed, so that the time spent grows with
             the sum of K; asks the device once per iteration who is left.
         progress: wraps the range of iterations, as tqdm does.
-        checkpoint: a file that keeps the state, so that the same call goes on after an
-            interruption and gives the same bits; who no longer needs it deletes it.
+        checkpoint: a file that keeps the state, so that the same call on the same device goes on
+            after an interruption and gives the same bits; who no longer needs it deletes it.
         checkpoint_seconds: time between two writes of that file.
         watch: called with k and x(k) in every iteration; the tensor is changed in place later.
 
@@ -168,14 +168,16 @@ def find_jnd(
             (gradient,) = torch.autograd.grad(total, here) if k < max_iter else (0.0,)
             answer = of.noticed(output)
             answer_8bit = of.noticed(machine(eight_bit(here))) if also_8bit else answer
-            return of.confidence(output), answer, answer_8bit, here - alpha * gradient
+            sure = of.confidence(output).to(x0.dtype)
+            return sure, answer, answer_8bit, here - alpha * gradient
 
         state = dict(
             x=x, x_jnd=x_jnd, confidence=confidence, distance=distance, noticed=noticed,
             noticed_8bit=noticed_8bit, finite=finite,
         )
         identity = (
-            machine, precision, x0, objective, cost, alpha, max_iter, also_8bit, stop_at_K
+            machine, precision, x0.device.type, x0, objective, cost, alpha, max_iter,
+            also_8bit, stop_at_K,
         )
         saved = Checkpoint(checkpoint, checkpoint_seconds, *identity)
         for k in progress(range(saved.restore(state), max_iter + 1)):
@@ -193,9 +195,9 @@ def find_jnd(
             x_jnd.copy_(torch.where(_per_image(first), x, x_jnd))
             if k == max_iter:
                 break
-            moves = finite[k + 1, left] = update.isfinite().flatten(1).all(1)
-            if stop_at_K:
-                moves = moves & ~noticed[k, left]
+            stays = noticed[k, left] if stop_at_K else torch.zeros_like(answer)
+            moves = update.isfinite().flatten(1).all(1) & ~stays
+            finite[k + 1, left] = moves | stays
             x[left] = torch.where(_per_image(moves), update, x[left])
             saved.save(k + 1, state)
         saved.save(max_iter, state, now=True)
@@ -207,9 +209,12 @@ def find_jnd(
     diverged_at = _first(~finite)
     if lost := [(i, k) for i, k in enumerate(diverged_at.tolist()) if k >= 0]:
         where = ", ".join(f"image {i} at iteration {k}" for i, k in lost)
+        advice = "the machine's answer for x0 itself is not finite"
+        if diverged_at.max() > 0:
+            advice = f"try a smaller alpha than {alpha} or smaller weights"
         raise DivergedError(
-            f"the descent left the finite numbers: {where}; try a smaller alpha than {alpha} "
-            "or smaller weights" + (f"; the state is kept in {checkpoint}" if checkpoint else ""),
+            f"the descent left the finite numbers: {where}; {advice}"
+            + (f"; the state is kept in {checkpoint}" if checkpoint else ""),
             trajectory, diverged_at,
         )
     return trajectory
@@ -257,7 +262,7 @@ def find_arms(
     try:
         joined = find_jnd(
             machine, x0[images],
-            label=_chosen(label, images), target=_chosen(target, images),
+            label=_repeated(label, len(arms)), target=_repeated(target, len(arms)),
             objective=objective and objective.select(images),
             cost=Cost.joined(list(arms.values()), x0),
             progress=progress(names), checkpoint=checkpoint(names), **options,
@@ -269,8 +274,8 @@ def find_arms(
     return {arm: joined.select(part) for arm, part in zip(arms, parts)}
 
 
-def _chosen(classes: Tensor | int | None, images: Tensor) -> Tensor | int | None:
-    return classes[images] if isinstance(classes, Tensor) and classes.ndim else classes
+def _repeated(classes: Tensor | int | None, times: int) -> Tensor | int | None:
+    return classes.repeat(times) if isinstance(classes, Tensor) and classes.ndim else classes
 
 
 def _per_image(mask: Tensor) -> Tensor:

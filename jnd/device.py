@@ -26,16 +26,28 @@ def reproducible(device: torch.device, tf32: bool = False) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what PyTorch asks for
-    mode, matmul_tf32 = torch.get_deterministic_debug_mode(), torch.backends.cuda.matmul.allow_tf32
+    cudnn, mode = torch.backends.cudnn, torch.get_deterministic_debug_mode()
+    chosen = cudnn.benchmark, cudnn.deterministic
+    places = torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn
+    precise = [place.fp32_precision for place in places]
     try:
         torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn, 2: refuse
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        cudnn = torch.backends.cudnn
-        with cudnn.flags(cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=tf32):
-            yield
+        cudnn.benchmark, cudnn.deterministic = False, True
+        for place in places:
+            place.fp32_precision = "tf32" if tf32 else "ieee"
+        yield
     finally:
         torch.set_deterministic_debug_mode(mode)
-        torch.backends.cuda.matmul.allow_tf32 = matmul_tf32
+        cudnn.benchmark, cudnn.deterministic = chosen
+        for place, before in zip(places, precise):
+            place.fp32_precision = before
+
+
+def device_name(device: torch.device) -> str:
+    """What computes, such as ``"NVIDIA H100"`` or ``"CPU, 2 threads"``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 class Parts:

@@ -25,6 +25,7 @@ from jnd.checkpoint import replacing
 from jnd.cost import Cost
 from jnd.datasets import central_square, read_rgb
 from jnd.descent import DivergedError, find_jnd
+from jnd.device import Parts
 from jnd.machines import Machine, load_machine
 from jnd.metrics import METRICS, quality
 from jnd.objectives import ranked_class
@@ -190,7 +191,7 @@ def _descend(
 ) -> list[dict[str, Any]]:
     """The numbers of each photo of x0, (B, 3, H, W)."""
     with torch.no_grad():
-        logits = machine(x0)
+        (logits,) = Parts()(lambda images: (machine(images),), x0)
     label, rank = ranked_class(logits, 1), parameters.target_rank
     columns = {"label": label}
     if rank:
@@ -257,7 +258,7 @@ def main() -> None:
             measure(Parameters(**args.parameters), args.photos, args.out)
         else:
             merge([args.folder / f"{i:05}.parquet" for i in range(args.count)], args.out)
-    except (OSError, TypeError, ValueError) as error:
+    except (DivergedError, MemoryError, OSError, TypeError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -169,7 +169,7 @@ def load_machine(
     categories = read.listed("categories", official.meta["categories"])
     mean = read.listed("mean", [255 * m for m in preset.mean])
     std = read.listed("std", [255 * s for s in preset.std])
-    input_size = read.listed("input_size", [])
+    input_size = tuple(read.listed("input_size", []))
     min_size = (1, 1) if input_size else official.meta["min_size"]
     network = _network(
         architecture, read.state, len(categories), torchvisions_own="categories" not in read.header

@@ -46,6 +46,11 @@ class Exchanged:
     def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
         return self.rest(loss, x, x0) + self.weight * self.term(x, x0)
 
+    def __repr__(self) -> str:
+        """With a term of this module the same in every process, as a checkpoint knows its descent by it."""
+        ours = getattr(self.term, "__module__", None) == __name__
+        return f"Exchanged({self.rest}, {self.term.__name__ if ours else self.term}, {self.weight})"
+
     def select(self, images: Tensor) -> "Exchanged":
         return replace(self, rest=self.rest.select(images))
 

@@ -1,5 +1,6 @@
 """Means with their intervals, and whether a difference between two arms is more than chance."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,8 @@ class Paired:
         n: number of pairs.
         difference: mean of first − second.
         low, high: interval of that mean, see :func:`mean_interval`.
-        p: of Wilcoxon's signed-rank test, two-sided; 1 where no pair differs.
+        p: of Wilcoxon's signed-rank test, two-sided; 1 where no pair differs, NaN where there is
+            none.
     """
 
     n: int
@@ -65,7 +67,7 @@ def paired(first: Tensor, second: Tensor, seed: int = 0) -> Paired:
     The test is Wilcoxon's, which asks nothing of the distribution but symmetry.
 
     Raises:
-        ValueError: the shapes differ, or no pair is left.
+        ValueError: the shapes differ.
 
     F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6), 1945,
     doi:10.2307/3001968.
@@ -74,8 +76,6 @@ def paired(first: Tensor, second: Tensor, seed: int = 0) -> Paired:
         raise ValueError(f"two measurements (B,), not {tuple(first.shape)} and {tuple(second.shape)}")
     differences = first.double() - second.double()
     found = mean_interval(differences, seed)
-    if not found.n:
-        raise ValueError("no image has been measured in both")
     differences = differences[differences.isfinite()].cpu().numpy()
-    p = stats.wilcoxon(differences).pvalue if differences.any() else 1.0
+    p = stats.wilcoxon(differences).pvalue if differences.any() else 1.0 if found.n else math.nan
     return Paired(found.n, found.mean, found.low, found.high, float(p))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from jnd.cost import Cost
 from jnd.descent import DivergedError, eight_bit, find_arms, find_jnd
@@ -268,6 +269,11 @@ def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
     assert not torch.equal(found["full"].x_end, found["none"].x_end)
 
 
+def test_arms_in_one_batch_refuse_too_many_labels(w, x0):
+    with pytest.raises(ValueError, match="one for each of the 3 images"):
+        find_arms(linear_machine(w, x0, 3.0), x0[:1], ARMS, label=torch.tensor([0, 1]), max_iter=1)
+
+
 def test_an_arm_that_diverges_is_told_from_the_others(w, x0):
     arms = {"none": NONE, "l2": Cost(1e3, 0.0, 0.0)}  # 2αλ far above 2
     with pytest.raises(DivergedError, match=r": image 1 at iteration \d+; try") as caught:
@@ -286,12 +292,79 @@ def test_arms_keep_their_checkpoints(w, x0, tmp_path):
     assert {file.stem for file in tmp_path.iterdir()} == {"full, l2, none", *ARMS}
 
 
+def test_what_an_image_would_do_after_it_left_does_not_count(w, x0):
+    """x(1) flips, and the step from there would be infinite."""
+
+    class Cliff(LinearObjective):
+        def loss(self, logits):
+            margin = logits[:, 1]
+            return -margin * torch.where(margin.detach() > 0, math.inf, 1.0)
+
+        def select(self, images):
+            return self
+
+    machine, options = linear_machine(w, x0, 3.0), dict(objective=Cliff(), cost=NONE, max_iter=3)
+    with pytest.raises(DivergedError, match="image 0 at iteration 2"):
+        find_jnd(machine, x0[:1], **options)
+    found = find_jnd(machine, x0[:1], **options, stop_at_K=True)
+    assert found.K.item() == 1 and torch.equal(found.x_end, found.x_jnd)
+
+
+def test_a_machine_that_has_no_answer_for_x0(w, x0):
+    machine = Linear(w, math.nan)
+    with pytest.raises(DivergedError, match="image 0 at iteration 0; the machine's answer for x0 itself"):
+        find_jnd(machine, x0[:1], label=0, target=1, max_iter=2)
+
+
+def test_a_machine_may_compute_in_another_type(w, x0):
+    class Short(Linear):
+        def forward(self, x):
+            return super().forward(x).bfloat16()
+
+    machine = linear_machine(w, x0, 3.0)
+    options = dict(label=0, target=1, alpha=0.1, max_iter=5)
+    found = find_jnd(Short(machine.w, machine.b), x0[:1], **options)
+    assert found.confidence.dtype == x0.dtype and found.K == find_jnd(machine, x0[:1], **options).K
+
+
 def test_an_image_that_never_flips_stays_to_the_end(w, x0):
     machine = linear_machine(w, x0, 3.0)
     options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=5)
     whole, left = find_jnd(machine, x0, **options), find_jnd(machine, x0, **options, stop_at_K=True)
     assert left.K.tolist() == whole.K.tolist() and -1 in whole.K
     assert torch.equal(left.x_end[whole.K < 0], whole.x_end[whole.K < 0])
+
+
+class Unsynchronised(TorchDispatchMode):
+    """Inside, an operation for whose outcome the host would wait for a GPU is an error."""
+
+    WAITING = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}
+
+    def __torch_dispatch__(self, function, types, args=(), options=None):
+        indices = args[1] if len(args) > 1 and isinstance(args[1], list) else []
+        masked = "aten::index" in function.name() and any(
+            index is not None and index.dtype == torch.bool for index in indices
+        )
+        if function in self.WAITING or masked:
+            raise RuntimeError(f"the host waits for {function}")
+        return function(*args, **options or {})
+
+
+def test_an_iteration_does_not_wait_for_the_device(w, x0):
+    def watched(iterations):
+        with Unsynchronised():
+            yield from iterations
+
+    machine = linear_machine(w, x0, margin=50.0)
+    options = dict(target=1, label=0, alpha=0.01, max_iter=4, progress=watched)
+    find_jnd(machine, x0, also_8bit=True, **options)
+    find_arms(machine, x0[:1], {arm: Cost.arm(arm) for arm in ("full", "none")},
+              **options | {"progress": lambda names: watched})
+    of_each = Cost(torch.ones(4), 0.0, 1.0)  # as in a batch that goes in parts
+    with Unsynchronised():
+        of_each.select(torch.arange(2))
+    with pytest.raises(RuntimeError, match="the host waits"):  # as is said of this option
+        find_jnd(machine, x0, stop_at_K=True, **options)
 
 
 def test_progress_wraps_the_iterations(w, x0):
@@ -410,7 +483,9 @@ def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
 
 
 @pytest.mark.parametrize(
-    "spoil", ["other alpha", "other image", "other machine", "other precision", "other weight", "damaged"]
+    "spoil",
+    ["other alpha", "other image", "other machine", "other setting of it", "other precision",
+     "other weight", "damaged"],
 )
 def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
     machine, alpha, file = linear_machine(w, x0, 3.0), 0.1, tmp_path / "full.checkpoint"
@@ -424,6 +499,8 @@ def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
         x0 = x0 + 1
     elif spoil == "other machine":
         machine.b.data += 0.5
+    elif spoil == "other setting of it":
+        machine.scale = 2.0
     elif spoil == "other precision":
         machine.precision = "tf32"
     elif spoil == "other weight":

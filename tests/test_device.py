@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from jnd import Cost, descent, device, find_jnd
+from jnd import Cost, attacks, descent, device, find_jnd
 from jnd.device import Parts, reproducible
 
 GPU = torch.device("cuda")
@@ -17,24 +17,31 @@ def settings():
     return {
         "deterministic": (torch.get_deterministic_debug_mode(), backends.cudnn.deterministic),
         "benchmark": backends.cudnn.benchmark,
-        "tf32": (backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32),
+        "precision": {
+            place.fp32_precision
+            for place in (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
+        },
     }
 
 
-@pytest.fixture
-def hurried(monkeypatch):
+@pytest.fixture(params=["PyTorch's old way", "its new way"])
+def hurried(monkeypatch, request):
     """A process that has been told to be fast."""
-    before = settings()
-    torch.backends.cudnn.benchmark = True
-    torch.backends.cuda.matmul.allow_tf32 = True
+    before, matmul = settings(), torch.backends.cuda.matmul
+    allowed, torch.backends.cudnn.benchmark = matmul.fp32_precision, True
+    if request.param == "PyTorch's old way":
+        matmul.allow_tf32 = True
+    else:
+        matmul.fp32_precision = "tf32"
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     yield
     torch.backends.cudnn.benchmark = before["benchmark"]
-    torch.backends.cuda.matmul.allow_tf32 = before["tf32"][1]
+    assert request.param != "PyTorch's old way" or matmul.allow_tf32
+    matmul.fp32_precision = allowed
     assert settings() == before
 
 
-EXACT = {"deterministic": (1, True), "benchmark": False, "tf32": (False, False)}
+EXACT = {"deterministic": (1, True), "benchmark": False, "precision": {"ieee"}}
 
 
 def test_cuda_is_exact_and_deterministic_inside_and_as_before_afterwards(hurried):
@@ -42,7 +49,7 @@ def test_cuda_is_exact_and_deterministic_inside_and_as_before_afterwards(hurried
     with reproducible(GPU):
         assert settings() == EXACT
         with reproducible(GPU, tf32=True):
-            assert settings() == EXACT | {"tf32": (True, True)}
+            assert settings() == EXACT | {"precision": {"tf32"}}
         assert settings() == EXACT
     assert settings() == before
     with pytest.raises(KeyError), reproducible(GPU):
@@ -94,8 +101,25 @@ def test_the_descent_is_exact_in_the_forward_and_in_the_gradient(
     machine = Watched(generator)
     machine.precision = precision
     find_jnd(machine, torch.full((1, 3, 6, 5), 100.0), target=1, label=0, max_iter=2)
-    tf32 = 2 * (precision == "tf32",)
-    assert len(seen) == 6 and all(s == EXACT | {"tf32": tf32} for s in seen)
+    expected = EXACT | {"precision": {"tf32" if precision == "tf32" else "ieee"}}
+    assert len(seen) == 6 and all(s == expected for s in seen)
+
+
+def test_the_attacks_of_others_are_exact_too(hurried, monkeypatch, generator):
+    seen = []
+
+    class Watched(Margin):
+        def forward(self, x):
+            x = x + 0
+            if x.requires_grad:
+                x.register_hook(lambda gradient: seen.append(settings()))
+            return super().forward(x)
+
+    monkeypatch.setattr(attacks, "reproducible", lambda device, tf32: reproducible(GPU, tf32))
+    label = torch.zeros(1, dtype=torch.int64)
+    attack = attacks.state_of_the_art(4)["DDN"]
+    attacks.attacked(attack, Watched(generator), torch.full((1, 3, 6, 5), 100.0), label, 1 - label)
+    assert len(seen) == 4 and all(s == EXACT for s in seen)
 
 
 class Small(Margin):

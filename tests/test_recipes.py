@@ -141,5 +141,5 @@ def test_the_recipe_makes_a_machine(archive, monkeypatch, tmp_path, capsys):
     cifar10.main()
     assert "top-1 on the test images" in capsys.readouterr().out
     machine = load_machine("googlenet", tmp_path / "out.safetensors")
-    assert machine.input_size == [48, 48] and machine.categories == list(cifar10.CIFAR10)
+    assert machine.input_size == (48, 48) and machine.categories == list(cifar10.CIFAR10)
     assert machine(torch.zeros(1, 3, 32, 32)).shape == (1, 10)

@@ -39,9 +39,12 @@ def test_no_difference_at_all():
     assert found.p == 1 and found.difference == 0 and math.isnan(found.low)
 
 
+def test_no_image_in_both():
+    found = paired(torch.tensor([math.nan]), torch.tensor([1.0]))
+    assert found.n == 0 and math.isnan(found.difference) and math.isnan(found.p)
+
+
 def test_wrong_measurements():
-    with pytest.raises(ValueError, match="no image"):
-        paired(torch.tensor([math.nan]), torch.tensor([1.0]))
     with pytest.raises(ValueError, match=r"two measurements \(B,\)"):
         paired(torch.ones(3), torch.ones(2))
 

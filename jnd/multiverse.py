@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from jnd.machines import resized
 from jnd.metrics import psnr, scc, uqi, vif
 from jnd.results import INT64_DB, PAPER
 
@@ -33,6 +34,7 @@ PAIRINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "rows as columns": lambda x: x.transpose(2, 3),
     "planes read as pixels": lambda x: x.reshape(len(x), *x.shape[2:], 3).permute(0, 3, 1, 2),
     "pixels read as planes": lambda x: x.permute(0, 2, 3, 1).reshape(x.shape),
+    "enlarged to 299 and back": lambda x: resized(resized(x, (299, 299)), x.shape[2:]),
     "another image": lambda x: x.roll(1, 0),
 }
 """What lies beside the original. Each takes the changed images, (B, 3, H, W) with H = W."""

@@ -26,6 +26,7 @@ from torch import Tensor
 from jnd.checkpoint import write_atomically
 from jnd.cost import bounded_range, total_variation
 from jnd.descent import Trajectory
+from jnd.device import device_name
 from jnd.machines import Machine
 from jnd.metrics import METRICS, quality, uqi
 from jnd.registry import DATA
@@ -59,6 +60,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.started = time.monotonic()
         self.subject: dict[str, Any] = {}
+        self.followed: dict[str, dict[str, Any]] = {}
 
     def uses(self, machines: Machine | Sequence[Machine], data: str, data_sha256: dict[str, str]) -> None:
         """Name the machines and the data that every figure and number from here on depends on.
@@ -85,6 +87,7 @@ class Run:
             ) from error
         names = ("machine", "machine_sha256", "data", "data_sha256", "device")
         self.subject = {name: json.loads(text)["provenance"][name] for name in names}
+        self.followed[notebook] = self.subject
         return folder
 
     @property
@@ -125,7 +128,12 @@ class Run:
         return self.folder / f"{name}.checkpoint"
 
     def finish(self, values: Mapping[str, Any]) -> None:
-        """Write metrics.json; tensors become lists, and numbers that are not finite null."""
+        """Write metrics.json; tensors become lists, and numbers that are not finite null.
+
+        Of a run that followed others, all their subjects are named.
+        """
+        if self.followed:
+            self.subject = _together(list(self.followed.values()))
         content = {"provenance": self.provenance, "values": plain(values)}
         write_atomically(self.folder / "metrics.json", json.dumps(content, indent=1).encode())
         for leftover in self.folder.glob("*.checkpoint"):
@@ -139,8 +147,16 @@ def subject(machines: Sequence[Machine], data: str, data_sha256: Any) -> dict[st
         "machine_sha256": ", ".join(machine.sha256 for machine in machines),
         "data": data,
         "data_sha256": data_sha256,
-        "device": f"{_device_name(machines[0].mean.device)}, {machines[0].precision}",
+        "device": f"{device_name(machines[0].mean.device)}, {machines[0].precision}",
     }
+
+
+def _together(subjects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One subject of several."""
+    of = {name: [subject[name] for subject in subjects] for name in subjects[0]}
+    joined = {name: ", ".join(of[name]) for name in ("machine", "machine_sha256", "data")}
+    hashes = {name: sha256 for each in of["data_sha256"] for name, sha256 in each.items()}
+    return joined | {"data_sha256": hashes, "device": ", ".join(dict.fromkeys(of["device"]))}
 
 
 def origin() -> dict[str, Any]:
@@ -347,12 +363,6 @@ def _injected_names() -> set[str]:
 
 def _four_digits(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def commit() -> str:

@@ -42,9 +42,18 @@ def test_pairings_are_the_slips_of_numpy(x0):
         "pixels read as planes": torch.from_numpy(pixels.reshape(3, 3, 32, 32)),
         "another image": as_planes(pixels[[2, 0, 1]]),
     }
-    assert slips.keys() | {"itself"} == PAIRINGS.keys()
+    assert slips.keys() | {"itself", "enlarged to 299 and back"} == PAIRINGS.keys()
     for name, expected in slips.items():
         assert torch.equal(PAIRINGS[name](x0), expected), name
+
+
+def test_enlarged_and_back_is_what_pillow_makes_of_a_plane():
+    """Of floating point; a plane of slopes stays itself but at the borders."""
+    rows = np.arange(32, dtype=np.float32)[:, None] * 5 + np.arange(32, dtype=np.float32) * 2
+    picture = Image.fromarray(rows, mode="F").resize((299, 299), Image.BILINEAR)
+    expected = torch.from_numpy(np.array(picture.resize((32, 32), Image.BILINEAR))).double()
+    found = PAIRINGS["enlarged to 299 and back"](torch.from_numpy(rows).double().expand(1, 3, 32, 32))
+    assert torch.allclose(found[0, 0], expected, atol=1e-3)
 
 
 def test_units_are_those_of_the_usual_preprocessing(x0):

@@ -170,10 +170,27 @@ def test_a_paired_table_takes_the_images_that_have_both():
     assert table["images"].tolist() == [2] * 4 and table["difference"].tolist() == [1.0] * 4
 
 
+def test_a_paired_table_of_no_image():
+    nothing = {name: torch.full((2,), torch.nan) for name in METRICS}
+    table = paired_table(nothing, nothing)
+    assert table["images"].tolist() == [0] * 4 and table["p, Holm"].isna().all()
+
+
 def test_a_run_that_follows_another_is_about_its_subject(run, namespace):
     run.finish({})
     after = Run("imagenet", namespace)
     assert after.follows("imagenet") == run.folder
     assert after.provenance["machine"] == "toy" and after.provenance["data"] == "1 photo"
+    other = run.folder.parent / "other"
+    other.mkdir()
+    provenance = run.provenance | {"machine": "plane", "data": "2 photos", "data_sha256": {"dog": "ef" * 32}}
+    (other / "metrics.json").write_text(json.dumps({"provenance": provenance}))
+    after.follows("other")
+    assert after.provenance["machine"] == "plane"  # what comes next is about this one
+    after.finish({})  # and the whole about both
+    whole = json.loads((after.folder / "metrics.json").read_text())["provenance"]
+    assert (whole["machine"], whole["data"]) == ("toy, plane", "1 photo, 2 photos")
+    assert whole["data_sha256"] == {"cat": "cd" * 32, "dog": "ef" * 32}
+    assert whole["device"] == run.provenance["device"]
     with pytest.raises(FileNotFoundError, match=r"none has left no results in bundled: run notebooks/none.ipynb"):
         after.follows("none")

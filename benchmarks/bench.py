@@ -29,6 +29,7 @@ from torchattacks import PGD
 
 from jnd import Cost, find_jnd, load_detector, load_machine
 from jnd.datasets import PACKAGED, load_photos, load_picture
+from jnd.machines import PRECISIONS
 from jnd.metrics import quality
 from jnd.objectives import ranked_class
 from jnd.registry import DATA
@@ -149,21 +150,22 @@ def input_gradient(machine: nn.Module, x: torch.Tensor, target: torch.Tensor) ->
     return gradient.flatten(1)
 
 
-def precision(rounds: int) -> dict[str, dict]:
-    """The imagenet notebook's bundled machine, photos and parameters in float32 and bfloat16."""
+def precision(rounds: int, device: str) -> dict[str, dict]:
+    """The imagenet notebook's bundled machine, photos and parameters in each precision of the device."""
     given = profile_parameters("imagenet", "bundled")
     x0, _ = load_photos(given["photos"], given["size"])
     loaded = {
-        name: load_machine(given["machine"], device="cpu", precision=name)
-        for name in ("float32", "bfloat16")
+        name: load_machine(given["machine"], device=device, precision=name)
+        for name in PRECISIONS if device == "cuda" or name != "tf32"
     }
+    x0 = x0.to(device)
     with torch.no_grad():
         logits = loaded["float32"](x0)
     label, target = ranked_class(logits, 1), ranked_class(logits, given["target_rank"])
     weights = {name: given[name] for name in ("squared_distance", "bounded_range", "total_variation")}
     exact = input_gradient(loaded["float32"], x0, target)
     times = interleaved(
-        {name: lambda M=M: input_gradient(M, x0, target) for name, M in loaded.items()}, rounds
+        {name: lambda M=M: input_gradient(M, x0, target).cpu() for name, M in loaded.items()}, rounds
     )
     found = {}
     for name, M in loaded.items():
@@ -247,6 +249,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=DATA / "speed.json")
     args = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     packages = ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "sewar")
     content = {
         "provenance": {
@@ -256,16 +259,16 @@ def main() -> None:
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "packages": {name: version(name) for name in packages},
             "rounds": args.rounds,
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
         },
         "values": {
             "steps": steps(args.rounds),
             "leaving": early_leaving(),
-            "precision": precision(args.rounds),
+            "precision": precision(args.rounds, device),
             "arms": arms(args.rounds),
             "metrics": metrics(args.rounds),
             "memory": json.loads(subprocess.check_output([sys.executable, MEMORY])),
-            "gpu": on_gpu(args.rounds) if torch.cuda.is_available() else None,
+            "gpu": on_gpu(args.rounds) if device == "cuda" else None,
         },
     }
     for title, rows in content["values"]["steps"].items():

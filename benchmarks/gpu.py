@@ -16,22 +16,37 @@ from jnd.machines import PRECISIONS
 BATCHES = (1, 10, 64)
 
 
+def input_gradient(classifier: Classifier, x: Tensor, y: Tensor) -> Tensor:
+    return torch.autograd.grad(cross_entropy(classifier(x), y), x)[0]
+
+
+def eager(classifier: Classifier, x: Tensor, y: Tensor):
+    """Plain steps, each started by the host: steps -> None."""
+
+    def floor(steps: int) -> None:
+        here = x
+        with reproducible(x.device):
+            for _ in range(steps):
+                here = here.detach().requires_grad_()
+                here = here - input_gradient(classifier, here, y)
+        torch.cuda.synchronize()
+
+    return floor
+
+
 def graphed(classifier: Classifier, x: Tensor, y: Tensor):
     """Plain steps, forward and input gradient replayed as one CUDA graph: steps -> None."""
     here = x.clone().requires_grad_()
-
-    def gradient() -> Tensor:
-        return torch.autograd.grad(cross_entropy(classifier(here), y), here)[0]
 
     side = torch.cuda.Stream()  # a graph is captured after a few runs on a stream of their own
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
-            gradient()
+            input_gradient(classifier, here, y)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        found = gradient()
+        found = input_gradient(classifier, here, y)
 
     @torch.no_grad()
     def floor(steps: int) -> None:
@@ -58,9 +73,11 @@ def contenders(batch: int) -> dict:
 
         return descent
 
+    classifier.requires_grad_(False)
     with reproducible(torch.device("cuda")):
-        floor = graphed(classifier.requires_grad_(False), x0 / 255, label)
-    return {"floor": floor} | {f"jnd, full, {name}": ours(name) for name in PRECISIONS}
+        floor = graphed(classifier, x0 / 255, label)
+    plain = {"floor": floor, "eager": eager(classifier, x0 / 255, label)}
+    return plain | {f"jnd, full, {name}": ours(name) for name in PRECISIONS}
 
 
 def peak(batch: int) -> float:

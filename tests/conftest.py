@@ -6,7 +6,8 @@ import torch
 from jnd.registry import REGISTRY, sha256
 from jnd.weights import official_file
 
-os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same numbers wherever the tests run
+if "JND_TEST_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same numbers wherever the tests run
 
 
 @pytest.fixture

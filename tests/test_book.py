@@ -54,7 +54,7 @@ METRICS = {
         "seconds": 61.4,
     },
     "values": {
-        "table1": {"jnd": {"full": ROW}, "end": {"full": ROW, "none": ROW}},
+        "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},
         "best_score_before": 0.07,
         "confidence": {way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")},
         "arms": {way: {arm: {"K": [3]} for arm in ("full", "none")} for way in ("box", "class")},

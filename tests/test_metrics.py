@@ -342,7 +342,7 @@ class TestInterface:
         for values in quality(x, y.requires_grad_()).values():
             assert not values.requires_grad
 
-    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU and JND_TEST_GPU=1")
     def test_gpu(self, batch):
         x, y = batch
         for name, values in quality(x.cuda(), y.cuda()).items():

@@ -327,7 +327,7 @@ def test_an_entry_says_all_that_one_must_know(name):
         assert fetch(name).is_file()
 
 
-@pytest.mark.parametrize("network", ["inception_v3", "retinanet_resnet50_fpn"])
+@pytest.mark.parametrize("network", ["inception_v3", "resnet50", "retinanet_resnet50_fpn"])
 def test_registered_weights_are_torchvisions(network):
     name, entry = official_file(network)
     official = torchvision.models.get_model_weights(network).DEFAULT

@@ -108,9 +108,22 @@ def assert_locked(python: str):
 
 
 @pytest.mark.slow
+def test_binder_plans_an_image_with_the_lock_in_it():
+    if not shutil.which("repo2docker"):
+        pytest.skip("no repo2docker: pip install jupyter-repo2docker")
+    command = ["repo2docker", "--no-build", "--debug", str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    plan = done.stdout + done.stderr
+    repository, packages, own = map(plan.index, ("COPY --chown=0:0 src/ ${REPO_DIR}/",
+                                                 '--file "environment.yml"', "RUN ./postBuild"))
+    assert repository < packages < own  # the lock is a file of the repository
+
+
+@pytest.mark.slow
 def test_colab_gets_the_package_and_keeps_its_torch_and_numpy(tmp_path):
     """A stand-in for Colab: an environment that has torch and the rest, but not what jnd adds."""
-    added = {"jnd", "pooch", "safetensors"}  # each the beginning of its files' names
+    added = {"eagerpy", "foolbox", "jnd", "pooch", "safetensors"}  # each the beginning of its files' names
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():

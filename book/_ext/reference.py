@@ -1,6 +1,6 @@
 """What the pages "Status", "Speed", "Many photos" and "Machines and data" show, as Markdown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import linear_regression, median
@@ -152,7 +152,7 @@ def scale(measured: Mapping[str, Any]) -> SimpleNamespace:
         off=max(abs(intercept + slope * n - s) / s for n, s in zip(photos, seconds)),
         peaks=[run["peak"] for run in runs], forwards=forwards,
         per_forward=1e3 * per_photo / forwards, **{n: values[n] for n in ("planned", "merged")},
-        provenance=p,
+        provenance=p, parameters=", ".join(f"{n} = {v}" for n, v in p["parameters"].items()),
         line=f"{p['processor']}, one thread · machine {p['machine']} {p['machine_sha256'][:8]} · "
         f"commit {p['commit'][:16]} · {p['date'][:10]}",
     )
@@ -172,17 +172,22 @@ def steps_table(settings: Mapping[str, Mapping]) -> str:
 
 
 def precision_table(found: Mapping[str, Mapping]) -> str:
-    """bfloat16 beside float32, photo by photo in K."""
-    exact, short = found["float32"], found["bfloat16"]
-    ratios = [b / a for a, b in zip(exact["jnd"], short["jnd"])]
+    """The precisions beside float32, photo by photo in K."""
+
+    def row(title: str, cell: Callable[[Mapping], str]) -> str:
+        return f"| {title} | {' | '.join(map(cell, found.values()))} |"
+
+    def ratios(of: Mapping) -> list[float]:
+        return [b / a for a, b in zip(found["float32"]["jnd"], of["jnd"])]
+
     return "\n".join([
-        "| | float32 | bfloat16 |", "|---|--:|--:|",
-        f"| forward and gradient of the ten photos | {exact['ms']:.0f} ms | {short['ms']:.0f} ms |",
-        "| cosine between the gradients at x(0), lowest; median "
-        f"| 1 | {min(short['cosine']):.3f}; {median(short['cosine']):.3f} |",
-        f"| K of each photo | {', '.join(map(str, exact['K']))} | {', '.join(map(str, short['K']))} |",
-        "| JND(M), times that in float32: lowest; median; highest "
-        f"| 1 | {min(ratios):.2f}; {median(ratios):.2f}; {max(ratios):.2f} |",
+        f"| | {' | '.join(found)} |", "|---|" + "--:|" * len(found),
+        row("forward and gradient of the ten photos", lambda of: f"{of['ms']:.0f} ms"),
+        row("cosine between the gradients at x(0), lowest; median",
+            lambda of: f"{min(of['cosine']):.3f}; {median(of['cosine']):.3f}"),
+        row("K of each photo", lambda of: ", ".join(map(str, of["K"]))),
+        row("JND(M), times that in float32: lowest; median; highest",
+            lambda of: "; ".join(f"{f(ratios(of)):.2f}" for f in (min, median, max))),
     ])
 
 

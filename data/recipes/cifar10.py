@@ -31,7 +31,7 @@ CUTOUT = 8  # side of the square erased, pixels of 32
 GREY = 114  # what the square is filled with
 SETTINGS = {
     # stages: side the photos are enlarged to in pixels, epochs
-    "googlenet": dict(stages=[(64, 9), (96, 5)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    "googlenet": dict(stages=[(64, 22), (96, 13)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD),
     # torchvision's official Inception v3 takes pixels scaled to -1..1
     "inception_v3": dict(stages=[(299, 8)], max_lr=0.02, mean=(127.5,) * 3, std=(127.5,) * 3),
 }

@@ -127,7 +127,7 @@ def weber(
         thresholds: scaling -> machine -> (S, B), grey levels; NaN where there is none.
         exponents: scaling -> machine -> the exponent fitted.
     """
-    figure, axes = plt.subplots(1, len(thresholds), figsize=(3.4 * len(thresholds), 3), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(thresholds), figsize=(3.4 * len(thresholds), 3.7), sharey=True, squeeze=False)
     for axis, (scaling, machines) in zip(axes[0], thresholds.items()):
         axis.plot(scales, scales, color=GREY, linewidth=1, label="Weber's law")
         axis.axhline(1, color=GREY, linewidth=1, linestyle=":", label="fixed threshold")
@@ -140,7 +140,7 @@ def weber(
         axis.set(xscale="log", yscale="log", xlabel=f"{scaling}, times that of the photo")
         axis.set_xticks(scales, [f"{s:g}" for s in scales])
         axis.minorticks_off()
-        axis.legend(loc="best", fontsize=7.5)
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=7.5)
     axes[0, 0].set_ylabel("threshold, times\nthat of the photo")
     axes[0, 0].set_yticks([0.3, 0.5, 1, 2, 3])
     axes[0, 0].yaxis.set_major_formatter("{x:g}")

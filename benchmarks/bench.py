@@ -77,8 +77,12 @@ def contenders(classifier: Classifier, machine: nn.Module, x0: torch.Tensor) -> 
         ).generate(numbers, labels)
 
     return {
-        "floor": floor, "jnd, none": ours("none"), "jnd, full": ours("full"),
-        "torchattacks": torchattacks, "foolbox": foolbox, "ART": art,
+        "floor": floor,
+        "jnd, none": ours("none"),
+        "jnd, full": ours("full"),
+        "torchattacks": torchattacks,
+        "foolbox": foolbox,
+        "ART": art,
     }
 
 
@@ -156,22 +160,32 @@ def precision(rounds: int, device: str) -> dict[str, dict]:
     x0, _ = load_photos(given["photos"], given["size"])
     loaded = {
         name: load_machine(given["machine"], device=device, precision=name)
-        for name in PRECISIONS if device == "cuda" or name != "tf32"
+        for name in PRECISIONS
+        if device == "cuda" or name != "tf32"
     }
     x0 = x0.to(device)
     with torch.no_grad():
         logits = loaded["float32"](x0)
     label, target = ranked_class(logits, 1), ranked_class(logits, given["target_rank"])
-    weights = {name: given[name] for name in ("squared_distance", "bounded_range", "total_variation")}
+    weights = {
+        name: given[name] for name in ("squared_distance", "bounded_range", "total_variation")
+    }
     exact = input_gradient(loaded["float32"], x0, target)
     times = interleaved(
-        {name: lambda M=M: input_gradient(M, x0, target).cpu() for name, M in loaded.items()}, rounds
+        {name: lambda M=M: input_gradient(M, x0, target).cpu() for name, M in loaded.items()},
+        rounds,
     )
     found = {}
     for name, M in loaded.items():
         seen = find_jnd(
-            M, x0, label=label, target=target, cost=Cost(**weights), alpha=given["alpha"],
-            max_iter=given["max_iter"], stop_at_K=True,
+            M,
+            x0,
+            label=label,
+            target=target,
+            cost=Cost(**weights),
+            alpha=given["alpha"],
+            max_iter=given["max_iter"],
+            stop_at_K=True,
         )
         found[name] = {
             "cosine": cosine_similarity(input_gradient(M, x0, target), exact).tolist(),
@@ -203,10 +217,13 @@ def arms(rounds: int) -> dict[str, dict]:
             x = x.clone().requires_grad_()
             torch.autograd.grad(machine(x).square().sum(), x)
 
-        times = interleaved({
-            "apart": lambda: [step(x0) for _ in range(3)],
-            "together": lambda: step(x0.repeat(3, 1, 1, 1)),
-        }, rounds)
+        times = interleaved(
+            {
+                "apart": lambda: [step(x0) for _ in range(3)],
+                "together": lambda: step(x0.repeat(3, 1, 1, 1)),
+            },
+            rounds,
+        )
         found[title] = summary(times, "apart")
     return found
 
@@ -225,21 +242,29 @@ def early_leaving() -> dict[str, float]:
         seconds["seconds, leaving" if stop else "seconds, to the end"] = time.perf_counter() - began
     left_at = found.K.where(found.K >= 0, 150)
     return seconds | {
-        "image steps, leaving": int((left_at + 1).sum()), "image steps, to the end": 151 * len(x0)
+        "image steps, leaving": int((left_at + 1).sum()),
+        "image steps, to the end": 151 * len(x0),
     }
 
 
 def metrics(rounds: int) -> dict[str, dict]:
     """PSNR, UQI, SCC and VIF of one pair of 299×299, on one thread."""
     x, _ = load_photos(["coffee"], 299)
-    y = (x + 5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).round().clamp(0, 255)
+    y = (
+        (x + 5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)))
+        .round()
+        .clamp(0, 255)
+    )
     pair = [image[0].permute(1, 2, 0).to(torch.uint8).numpy() for image in (x, y)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    times = interleaved({
-        "sewar": lambda: [f(*pair) for f in (sewar.psnr, sewar.uqi, sewar.scc, sewar.vifp)],
-        "jnd": lambda: quality(x, y),
-    }, rounds)
+    times = interleaved(
+        {
+            "sewar": lambda: [f(*pair) for f in (sewar.psnr, sewar.uqi, sewar.scc, sewar.vifp)],
+            "jnd": lambda: quality(x, y),
+        },
+        rounds,
+    )
     torch.set_num_threads(threads)
     return summary(times, "sewar")
 
@@ -274,8 +299,10 @@ def main() -> None:
     for title, rows in content["values"]["steps"].items():
         print(title)
         for name, row in rows["contenders"].items():
-            print(f"  {name:14s} {row['ms']:8.1f} ms  {row['ratio']:.2f} × the floor "
-                  f"({row['low']:.2f} to {row['high']:.2f})")
+            print(
+                f"  {name:14s} {row['ms']:8.1f} ms  {row['ratio']:.2f} × the floor "
+                f"({row['low']:.2f} to {row['high']:.2f})"
+            )
     print({key: value for key, value in content["values"].items() if key != "steps"})
     args.out.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 

@@ -21,11 +21,21 @@ ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = (8, 16, 32, 64)
 SHARD = 8
 PARAMETERS = {
-    "machine": "googlenet", "weights": "bundled", "size": 160, "target_rank": 2,
-    "squared_distance": 1e-5, "bounded_range": 0.005, "total_variation": 0.005, "alpha": 200.0,
-    "max_iter": 40, "batch": 8,
+    "machine": "googlenet",
+    "weights": "bundled",
+    "size": 160,
+    "target_rank": 2,
+    "squared_distance": 1e-5,
+    "bounded_range": 0.005,
+    "total_variation": 0.005,
+    "alpha": 200.0,
+    "max_iter": 40,
+    "batch": 8,
 }
-MANY, PER_JOB = 50_000, 64  # photos in all and in a job of folder.yaml, for what is planned and merged
+MANY, PER_JOB = (
+    50_000,
+    64,
+)  # photos in all and in a job of folder.yaml, for what is planned and merged
 
 
 def write_photos(folder: str) -> None:
@@ -58,8 +68,11 @@ def cost(command: list) -> dict[str, float]:
     one_thread = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", *map(str, command)], cwd=ROOT, env=os.environ | one_thread,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", *map(str, command)],
+        cwd=ROOT,
+        env=os.environ | one_thread,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)  # as nobody else can wait for it now
@@ -101,7 +114,9 @@ def planned(folder: Path) -> dict[str, float]:
     for i in range(MANY):
         (folder / f"{i:05}.jpg").touch()
     config = [f"images={folder}", f"shard={PER_JOB}", f"output={folder}"]
-    return cost(["snakemake", "--dry-run", "--quiet", "all", "--nolock", "folder", "--config", *config])
+    return cost(
+        ["snakemake", "--dry-run", "--quiet", "all", "--nolock", "folder", "--config", *config]
+    )
 
 
 def merged(table: Path, folder: Path) -> dict[str, float]:

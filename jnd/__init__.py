@@ -6,6 +6,13 @@ from jnd.detectors import Detector, load_detector
 from jnd.machines import Machine, load_machine
 
 __all__ = [
-    "Cost", "Detector", "DivergedError", "Machine", "Trajectory", "find_arms", "find_jnd",
-    "load_detector", "load_machine",
+    "Cost",
+    "Detector",
+    "DivergedError",
+    "Machine",
+    "Trajectory",
+    "find_arms",
+    "find_jnd",
+    "load_detector",
+    "load_machine",
 ]

@@ -213,14 +213,23 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
         # foolbox's fast gradient attacks refuse a target; these are the same, and don't
         "FGSM": OneStep(library.LinfProjectedGradientDescentAttack(**one_step)),
         "FGV": OneStep(library.L2ProjectedGradientDescentAttack(**one_step)),
-        "PGD-L2": InBall(L2PGDOfRadii(
-            rel_stepsize=2.5 / steps, steps=steps, random_start=False,  # Madry's 2.5 ε / steps
-        )),
+        "PGD-L2": InBall(
+            L2PGDOfRadii(
+                rel_stepsize=2.5 / steps,
+                steps=steps,
+                random_start=False,  # Madry's 2.5 ε / steps
+            )
+        ),
         "DeepFool": Minimising(library.L2DeepFoolAttack(steps=max(50, budget)), targeted=False),
-        "C&W-L2": Minimising(library.L2CarliniWagnerAttack(
-            binary_search_steps=searches, steps=math.ceil(2 * budget / searches),
-            stepsize=0.003, initial_const=0.3, abort_early=False,
-        )),
+        "C&W-L2": Minimising(
+            library.L2CarliniWagnerAttack(
+                binary_search_steps=searches,
+                steps=math.ceil(2 * budget / searches),
+                stepsize=0.003,
+                initial_const=0.3,
+                abort_early=False,
+            )
+        ),
         "DDN": Minimising(library.DDNAttack(steps=budget, init_epsilon=0.3)),
     }
 

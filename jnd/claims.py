@@ -93,7 +93,8 @@ def unannounced(verdicts: list[Verdict], profile: str) -> list[str]:
     return [
         f"{v.id}: announced {announced.get(v.id, 'nothing')}, found {v.verdict} "
         f"({v.held} of {v.checked} checks)"
-        for v in verdicts if announced.get(v.id) != v.verdict
+        for v in verdicts
+        if announced.get(v.id) != v.verdict
     ]
 
 
@@ -129,8 +130,10 @@ def main(profile: str) -> None:
     content = json.dumps([asdict(v) for v in verdicts], indent=1)
     write_atomically(results / "claims.json", content.encode())
     if changes := unannounced(verdicts, profile):
-        sys.exit("verdicts have changed; if they should, say so in data/verdicts.yaml:\n"
-                 + "\n".join(changes))
+        sys.exit(
+            "verdicts have changed; if they should, say so in data/verdicts.yaml:\n"
+            + "\n".join(changes)
+        )
 
 
 if __name__ == "__main__":

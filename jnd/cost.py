@@ -56,7 +56,9 @@ class Cost:
         for name, weight in vars(self).items():
             values = torch.as_tensor(weight)
             if not ((values >= 0) & values.isfinite()).all():
-                raise ValueError(f"Cost: {name} = {weight}, but a weight is finite and not negative")
+                raise ValueError(
+                    f"Cost: {name} = {weight}, but a weight is finite and not negative"
+                )
 
     @classmethod
     def arm(cls, name: Literal["full", "l2", "none"], **weights: float) -> "Cost":
@@ -81,10 +83,14 @@ class Cost:
     @classmethod
     def joined(cls, costs: Sequence["Cost"], x0: Tensor) -> "Cost":
         """The cost of a batch that holds the images x0 (B, 3, H, W) once for each cost, in order."""
-        return cls(*(
-            x0.new_tensor([getattr(cost, weight.name) for cost in costs]).repeat_interleave(len(x0))
-            for weight in fields(cls)
-        ))
+        return cls(
+            *(
+                x0.new_tensor([getattr(cost, weight.name) for cost in costs]).repeat_interleave(
+                    len(x0)
+                )
+                for weight in fields(cls)
+            )
+        )
 
     def select(self, images: Tensor) -> "Cost":
         """The cost of some of the images, given by their numbers, (n,) int64."""

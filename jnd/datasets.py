@@ -14,9 +14,7 @@ from torchvision.transforms.v2.functional import center_crop, crop, resize
 
 from jnd.registry import REGISTRY, fetch, sha256
 
-CIFAR10 = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
-)
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's categories, in the order of its labels."""
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
 PACKAGED = [n for n, p in REGISTRY["photos"].items() if "package" in REGISTRY["files"][p["file"]]]
@@ -77,9 +75,7 @@ def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
     return resize(pixels, sides, antialias=True)[None].float(), {name: sha256(path)}
 
 
-def load_cifar10(
-    source: str | Path, train: bool = False
-) -> tuple[Tensor, Tensor, dict[str, str]]:
+def load_cifar10(source: str | Path, train: bool = False) -> tuple[Tensor, Tensor, dict[str, str]]:
     """CIFAR-10, or a part of it.
 
     Args:

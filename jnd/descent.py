@@ -64,9 +64,15 @@ class Trajectory:
     def select(self, images: Tensor) -> "Trajectory":
         """That of some of the images, given by their numbers, (n,) int64."""
         return Trajectory(
-            self.x0[images], self.x_jnd[images], self.x_end[images], self.K[images],
-            None if self.K_8bit is None else self.K_8bit[images], self.confidence[:, images],
-            self.distance[:, images], self.noticed[:, images], self.objective.select(images),
+            self.x0[images],
+            self.x_jnd[images],
+            self.x_end[images],
+            self.K[images],
+            None if self.K_8bit is None else self.K_8bit[images],
+            self.confidence[:, images],
+            self.distance[:, images],
+            self.noticed[:, images],
+            self.objective.select(images),
         )
 
 
@@ -172,12 +178,25 @@ def find_jnd(
             return sure, answer, answer_8bit, here - alpha * gradient
 
         state = dict(
-            x=x, x_jnd=x_jnd, confidence=confidence, distance=distance, noticed=noticed,
-            noticed_8bit=noticed_8bit, finite=finite,
+            x=x,
+            x_jnd=x_jnd,
+            confidence=confidence,
+            distance=distance,
+            noticed=noticed,
+            noticed_8bit=noticed_8bit,
+            finite=finite,
         )
         identity = (
-            machine, precision, x0.device.type, x0, objective, cost, alpha, max_iter,
-            also_8bit, stop_at_K,
+            machine,
+            precision,
+            x0.device.type,
+            x0,
+            objective,
+            cost,
+            alpha,
+            max_iter,
+            also_8bit,
+            stop_at_K,
         )
         saved = Checkpoint(checkpoint, checkpoint_seconds, *identity)
         for k in progress(range(saved.restore(state), max_iter + 1)):
@@ -203,8 +222,15 @@ def find_jnd(
         saved.save(max_iter, state, now=True)
 
     trajectory = Trajectory(
-        x0, x_jnd, x, _first(noticed), _first(noticed_8bit) if also_8bit else None,
-        confidence, distance, noticed, objective,
+        x0,
+        x_jnd,
+        x,
+        _first(noticed),
+        _first(noticed_8bit) if also_8bit else None,
+        confidence,
+        distance,
+        noticed,
+        objective,
     )
     diverged_at = _first(~finite)
     if lost := [(i, k) for i, k in enumerate(diverged_at.tolist()) if k >= 0]:
@@ -215,7 +241,8 @@ def find_jnd(
         raise DivergedError(
             f"the descent left the finite numbers: {where}; {advice}"
             + (f"; the state is kept in {checkpoint}" if checkpoint else ""),
-            trajectory, diverged_at,
+            trajectory,
+            diverged_at,
         )
     return trajectory
 
@@ -253,7 +280,12 @@ def find_arms(
         options |= dict(label=label, target=target, objective=objective)
         return {
             arm: find_jnd(
-                machine, x0, cost=cost, progress=progress(arm), checkpoint=checkpoint(arm), **options
+                machine,
+                x0,
+                cost=cost,
+                progress=progress(arm),
+                checkpoint=checkpoint(arm),
+                **options,
             )
             for arm, cost in arms.items()
         }
@@ -261,11 +293,15 @@ def find_arms(
     names, images = ", ".join(arms), torch.arange(len(x0), device=x0.device).repeat(len(arms))
     try:
         joined = find_jnd(
-            machine, x0[images],
-            label=_repeated(label, len(arms)), target=_repeated(target, len(arms)),
+            machine,
+            x0[images],
+            label=_repeated(label, len(arms)),
+            target=_repeated(target, len(arms)),
             objective=objective and objective.select(images),
             cost=Cost.joined(list(arms.values()), x0),
-            progress=progress(names), checkpoint=checkpoint(names), **options,
+            progress=progress(names),
+            checkpoint=checkpoint(names),
+            **options,
         )
     except DivergedError as error:
         error.add_note(f"images count on from arm to arm: {len(x0)} for each of {names}")

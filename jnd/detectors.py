@@ -114,8 +114,13 @@ class Detector(nn.Module):
         per_place = self.network.anchor_generator.num_anchors_per_location()
         levels = [n * level.shape[2] * level.shape[3] for n, level in zip(per_place, features)]
         return DetectorOutput(
-            heads["cls_logits"], heads["bbox_regression"], anchors, levels,
-            shape[2:], resized, self.network,
+            heads["cls_logits"],
+            heads["bbox_regression"],
+            anchors,
+            levels,
+            shape[2:],
+            resized,
+            self.network,
         )
 
     def _resized(self, x: Tensor) -> Tensor:
@@ -199,7 +204,11 @@ def retinanet_googlenet_fpn(num_classes: int, size: int) -> RetinaNet:
     sizes = tuple(tuple(round(3 * s * 2 ** (i / 3)) for i in range(3)) for s in STRIDES)
     anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
     network = RetinaNet(
-        backbone, num_classes, anchor_generator=anchors, min_size=size, max_size=size,
+        backbone,
+        num_classes,
+        anchor_generator=anchors,
+        min_size=size,
+        max_size=size,
         size_divisible=STRIDES[-1],
     )
     for head in network.head.children():

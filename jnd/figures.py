@@ -19,9 +19,17 @@ from jnd.psychometrics import Exponent, Psychometric
 from jnd.statistics import Mean
 
 STYLE = {
-    "figure.dpi": 150, "savefig.dpi": 150, "savefig.bbox": "tight", "figure.facecolor": "white",
-    "font.size": 9, "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False,
-    "legend.frameon": False, "lines.linewidth": 1.5, "figure.constrained_layout.use": True,
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+    "savefig.bbox": "tight",
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "figure.constrained_layout.use": True,
 }
 # Okabe and Ito's colours, told apart by colour-blind readers
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
@@ -29,8 +37,14 @@ SERIES = ((BLUE, "-"), (ORANGE, "--"), ("#009e73", "-."), ("#cc79a7", ":"), (GRE
 _QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 # one for each attack that is compared
 MARKERS = [
-    (BLUE, "D"), ("#56b4e9", "s"), ("black", "x"), (GREY, "P"), ("#cc79a7", "v"), ("#e69f00", "^"),
-    ("#009e73", "o"), (ORANGE, "*"),
+    (BLUE, "D"),
+    ("#56b4e9", "s"),
+    ("black", "x"),
+    (GREY, "P"),
+    ("#cc79a7", "v"),
+    ("#e69f00", "^"),
+    ("#009e73", "o"),
+    (ORANGE, "*"),
 ]
 ARMS = {"full": (BLUE, "-"), "l2": ("#009e73", "--"), "none": (ORANGE, ":")}
 
@@ -57,12 +71,18 @@ def psychometric(moved: Tensor, share: Tensor, expected: Tensor, border: float) 
         border: the change from which on it is noticed without noise.
     """
     figure, axis = plt.subplots(figsize=(7.4, 2.6))
-    axis.step([0, border, moved.max()], [0, 1, 1], where="post", color=BLUE, label="no noise: a machine")
+    axis.step(
+        [0, border, moved.max()], [0, 1, 1], where="post", color=BLUE, label="no noise: a machine"
+    )
     axis.plot(moved, expected, "--", color=ORANGE, label="noise inside: Φ((t − d) / s)")
     axis.plot(moved, share, "o", color=ORANGE, markersize=3.5, label="the same, counted")
-    axis.set(xlabel="size of the change t, grey levels", ylabel="share of trials\nin which it is noticed")
+    axis.set(
+        xlabel="size of the change t, grey levels", ylabel="share of trials\nin which it is noticed"
+    )
     axis.set(ylim=(-0.03, 1.03), xlim=(0, moved.max().item()))
-    axis.annotate(f"d = {border:.1f}", (border, 0), xytext=(4, 3), textcoords="offset points", color=BLUE)
+    axis.annotate(
+        f"d = {border:.1f}", (border, 0), xytext=(4, 3), textcoords="offset points", color=BLUE
+    )
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -74,11 +94,13 @@ def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
     Args:
         jnds: machine -> (B,), NaN where the machine never noticed.
     """
-    figure, axes = plt.subplots(len(jnds), 1, figsize=(5.6, 1.5 * len(jnds)), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(
+        len(jnds), 1, figsize=(5.6, 1.5 * len(jnds)), sharex=True, squeeze=False
+    )
     found = {name: values[values.isfinite()].cpu() for name, values in jnds.items()}
     shown = torch.cat(list(found.values()))
     shown = shown[shown > 0].log10()
-    low, high = (shown.aminmax() if len(shown) else (-4, -1))
+    low, high = shown.aminmax() if len(shown) else (-4, -1)
     bins = 10 ** np.linspace(float(low) - 1e-3, float(high) + 1e-3, 31)
     for axis, (name, values) in zip(axes[:, 0], found.items()):
         axis.hist(values.numpy(), bins=bins, color="#9ecae1")
@@ -102,11 +124,15 @@ def psychometric_functions(
         shares: machine -> distortion -> relative distortion and whether it was noticed, (L, B).
         fits: machine -> distortion -> what :func:`~jnd.psychometrics.fit` gives.
     """
-    figure, axes = plt.subplots(len(shares), 1, figsize=(7.4, 2.6 * len(shares)), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(
+        len(shares), 1, figsize=(7.4, 2.6 * len(shares)), sharex=True, squeeze=False
+    )
     for axis, (machine, kinds) in zip(axes[:, 0], shares.items()):
         for (kind, (_, seen)), (colour, style) in zip(kinds.items(), SERIES):
             found = fits[machine][kind]
-            axis.plot(found.distortions, seen.double().mean(1).cpu(), "o", color=colour, markersize=3.5)
+            axis.plot(
+                found.distortions, seen.double().mean(1).cpu(), "o", color=colour, markersize=3.5
+            )
             axis.plot(found.distortions, found.shares, style, color=colour, label=kind)
             axis.plot([found.low, found.high], [0.5, 0.5], color=colour, linewidth=3, alpha=0.5)
         axis.set(xscale="log", title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
@@ -118,7 +144,9 @@ def psychometric_functions(
 
 @_styled
 def weber(
-    scales: Sequence[float], thresholds: Mapping[str, Mapping[str, Tensor]], exponents: Mapping[str, Mapping[str, Exponent]]
+    scales: Sequence[float],
+    thresholds: Mapping[str, Mapping[str, Tensor]],
+    exponents: Mapping[str, Mapping[str, Exponent]],
 ) -> Figure:
     """Thresholds of scaled images over those of the images as they are, and Weber's law.
 
@@ -127,15 +155,31 @@ def weber(
         thresholds: scaling -> machine -> (S, B), grey levels; NaN where there is none.
         exponents: scaling -> machine -> the exponent fitted.
     """
-    figure, axes = plt.subplots(1, len(thresholds), figsize=(3.4 * len(thresholds), 3.7), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(thresholds), figsize=(3.4 * len(thresholds), 3.7), sharey=True, squeeze=False
+    )
     for axis, (scaling, machines) in zip(axes[0], thresholds.items()):
         axis.plot(scales, scales, color=GREY, linewidth=1, label="Weber's law")
         axis.axhline(1, color=GREY, linewidth=1, linestyle=":", label="fixed threshold")
         for (name, sizes), (colour, style) in zip(machines.items(), SERIES):
-            ratios = (sizes / sizes[-1]).double().log().nanquantile(_QUARTILES.to(sizes.device), dim=1).exp().cpu()
+            ratios = (
+                (sizes / sizes[-1])
+                .double()
+                .log()
+                .nanquantile(_QUARTILES.to(sizes.device), dim=1)
+                .exp()
+                .cpu()
+            )
             found = exponents[scaling][name].exponent
-            axis.plot(scales, ratios[1], style, marker="o", markersize=3.5, color=colour,
-                      label=f"{name}: exponent {found:.2f}")
+            axis.plot(
+                scales,
+                ratios[1],
+                style,
+                marker="o",
+                markersize=3.5,
+                color=colour,
+                label=f"{name}: exponent {found:.2f}",
+            )
             axis.fill_between(scales, ratios[0], ratios[2], color=colour, alpha=0.15, linewidth=0)
         axis.set(xscale="log", yscale="log", xlabel=f"{scaling}, times that of the photo")
         axis.set_xticks(scales, [f"{s:g}" for s in scales])
@@ -148,22 +192,32 @@ def weber(
 
 
 @_styled
-def dependence(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]]) -> Figure:
+def dependence(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]],
+) -> Figure:
     """How K and JND(M) depend on a choice: medians and quartiles over the images.
 
     Args:
         panels: what is varied -> machine -> its values, (V,), and ``K`` and ``JND(M)``, (V, B)
             each, NaN where nothing flips.
     """
-    figure, axes = plt.subplots(2, len(panels), figsize=(3.4 * len(panels), 4.2), sharex="col", squeeze=False)
+    figure, axes = plt.subplots(
+        2, len(panels), figsize=(3.4 * len(panels), 4.2), sharex="col", squeeze=False
+    )
     for column, (varied, machines) in zip(axes.T, panels.items()):
         for (name, (at, measured)), (colour, style) in zip(machines.items(), SERIES):
             for axis, (title, values) in zip(column, measured.items()):
                 at_quartiles = _QUARTILES.to(values.device)
                 # of K's that occur, as a table of medians has them
-                quartiles = values.double().nanquantile(at_quartiles, dim=1, interpolation="lower").cpu()
-                axis.plot(at, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=name)
-                axis.fill_between(at, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0)
+                quartiles = (
+                    values.double().nanquantile(at_quartiles, dim=1, interpolation="lower").cpu()
+                )
+                axis.plot(
+                    at, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=name
+                )
+                axis.fill_between(
+                    at, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0
+                )
                 axis.set(xscale="log", yscale="log", ylabel=title)
                 axis.yaxis.set_major_formatter(LogFormatter())  # 20, not 2 × 10¹
                 axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
@@ -176,7 +230,9 @@ def dependence(panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[
 
 
 @_styled
-def paths_in_the_plane(machine: Plane, paths: Mapping[str, Tensor], found: Mapping[str, Trajectory]) -> Figure:
+def paths_in_the_plane(
+    machine: Plane, paths: Mapping[str, Tensor], found: Mapping[str, Trajectory]
+) -> Figure:
     """An image of two pixels as a point, and its way to the line where the machine's answer changes.
 
     A panel per arm: x(0) .. x(K), the line, and around x(0) the circle of the shortest way to it.
@@ -186,7 +242,9 @@ def paths_in_the_plane(machine: Plane, paths: Mapping[str, Tensor], found: Mappi
         paths: arm -> x(k), (N + 1, 1, 1, 2).
         found: arm -> its descent, of one image.
     """
-    figure, axes = plt.subplots(1, len(paths), figsize=(2.5 * len(paths), 2.9), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(paths), figsize=(2.5 * len(paths), 2.9), sharey=True, squeeze=False
+    )
     levels = torch.arange(256)
     grid = torch.stack(torch.meshgrid(levels, levels, indexing="xy"), -1).view(-1, 1, 1, 2)
     margin = machine(grid)[:, 1].view(256, 256)
@@ -197,17 +255,38 @@ def paths_in_the_plane(machine: Plane, paths: Mapping[str, Tensor], found: Mappi
         axis.contour(levels, levels, margin, [0], colors="black", linewidths=1)
         axis.plot(*ways.T, "o-", color=colour, markersize=3, linewidth=0.7)
         axis.plot(*ways[0], "o", color="black", markersize=5)
-        axis.annotate("x(0)", ways[0], xytext=(-5, -4), textcoords="offset points", ha="right", va="top")
-        axis.add_patch(plt.Circle(ways[0], machine.distance(found[arm].x0).item(), fill=False,
-                                  color=GREY, linewidth=0.8, linestyle=":"))
+        axis.annotate(
+            "x(0)", ways[0], xytext=(-5, -4), textcoords="offset points", ha="right", va="top"
+        )
+        axis.add_patch(
+            plt.Circle(
+                ways[0],
+                machine.distance(found[arm].x0).item(),
+                fill=False,
+                color=GREY,
+                linewidth=0.8,
+                linestyle=":",
+            )
+        )
         if K >= 0:
             axis.plot(*ways[-1], "D", color=colour, markersize=5)
             axis.annotate("x(K)", ways[-1], xytext=(6, 0), textcoords="offset points", va="center")
         jnd = found[arm].jnd.item()
-        axis.set(title=f"arm {arm}: K = {K}, JND = {jnd:.4f}", xlabel="left pixel", aspect="equal",
-                 xlim=(0, 255), ylim=(0, 255), xticks=(0, 100, 200), yticks=(0, 100, 200))
-        for name, place, side in zip(machine.categories, (0.04, 0.96), (("left", "bottom"), ("right", "top"))):
-            axis.text(place, place, name, ha=side[0], va=side[1], transform=axis.transAxes, style="italic")
+        axis.set(
+            title=f"arm {arm}: K = {K}, JND = {jnd:.4f}",
+            xlabel="left pixel",
+            aspect="equal",
+            xlim=(0, 255),
+            ylim=(0, 255),
+            xticks=(0, 100, 200),
+            yticks=(0, 100, 200),
+        )
+        for name, place, side in zip(
+            machine.categories, (0.04, 0.96), (("left", "bottom"), ("right", "top"))
+        ):
+            axis.text(
+                place, place, name, ha=side[0], va=side[1], transform=axis.transAxes, style="italic"
+            )
     axes[0][0].set_ylabel("right pixel")
     return figure
 
@@ -220,7 +299,9 @@ def ways(panels: Mapping[str, Mapping[str, Trajectory]], border: float) -> Figur
         panels: title -> label -> the descent of one image.
         border: distance of the border from x(0).
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels), 3), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(3.7 * len(panels), 3), sharey=True, squeeze=False
+    )
     for axis, (title, curves) in zip(axes[0], panels.items()):
         axis.axhline(border, color=GREY, linestyle="--", linewidth=1)
         shades = mpl.colormaps["viridis"](np.linspace(0, 0.8, len(curves)))
@@ -272,7 +353,9 @@ def detections(
     """
     height, width = next(iter(columns.values())).shape[2:]
     figure, axes = plt.subplots(
-        len(rows), len(columns), squeeze=False,
+        len(rows),
+        len(columns),
+        squeeze=False,
         figsize=(3.1 * len(columns), 3.1 * height / width * len(rows) + 0.3),
     )
     for (title, pictures), axes_column in zip(columns.items(), axes.T):
@@ -282,7 +365,11 @@ def detections(
             for caption, box in boxes:
                 _box(axis, box, ORANGE)
                 axis.text(
-                    *box[:2].tolist(), caption, color="white", size=8, va="bottom",
+                    *box[:2].tolist(),
+                    caption,
+                    color="white",
+                    size=8,
+                    va="bottom",
                     bbox=dict(facecolor=ORANGE, edgecolor="none", pad=1.5),
                 )
         axes_column[0].set_title(title)
@@ -363,7 +450,9 @@ def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) ->
         differences: metric -> (B,).
         test: what :func:`~jnd.results.paired_table` says of them.
     """
-    figure, axes = plt.subplots(1, len(differences), figsize=(2.1 * len(differences), 2.3), sharey=True)
+    figure, axes = plt.subplots(
+        1, len(differences), figsize=(2.1 * len(differences), 2.3), sharey=True
+    )
     for axis, (name, values) in zip(axes, differences.items()):
         values, row = values[values.isfinite()].cpu(), test.loc[name]
         # the outer 2 % would squeeze the rest into a few bars
@@ -396,12 +485,22 @@ def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hasha
             axis.scatter(x, means[column], s=3, color=colour, alpha=0.5, linewidths=0)
             axis.hlines(printed[column], place - 0.4, place + 0.4, color="black", linewidth=1)
             row = means.index.get_loc(nearest)
-            axis.scatter(x[row], means[column].iloc[row], s=45, facecolors="none", edgecolors="black")
+            axis.scatter(
+                x[row], means[column].iloc[row], s=45, facecolors="none", edgecolors="black"
+            )
         shown = means[list(columns.values())].replace(np.inf, np.nan).stack()
-        reach = [shown.quantile(0.02), shown.quantile(0.98), *(printed[c] for c in columns.values())]
+        reach = [
+            shown.quantile(0.02),
+            shown.quantile(0.98),
+            *(printed[c] for c in columns.values()),
+        ]
         margin = 0.05 * (max(reach) - min(reach))
-        axis.set(title=f"{metric}{', dB' if metric == 'PSNR' else ''}", xticks=(0, 1),
-                 xticklabels=columns, ylim=(min(reach) - margin, max(reach) + margin))
+        axis.set(
+            title=f"{metric}{', dB' if metric == 'PSNR' else ''}",
+            xticks=(0, 1),
+            xticklabels=columns,
+            ylim=(min(reach) - margin, max(reach) + margin),
+        )
     return figure
 
 
@@ -428,13 +527,28 @@ def relative_outcomes(
             ratios = (outcome[name] / ours[name]).cpu().numpy()
             flipped = ratios[np.isfinite(ratios)]
             axis.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
-            axis.plot(flipped, np.full(len(flipped), y), "o", color=BLUE, alpha=0.35, markersize=4,
-                      markeredgewidth=0)
+            axis.plot(
+                flipped,
+                np.full(len(flipped), y),
+                "o",
+                color=BLUE,
+                alpha=0.35,
+                markersize=4,
+                markeredgewidth=0,
+            )
             if len(flipped):
                 axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
             if (never := len(ratios) - len(flipped)) and name == "K":
-                axis.annotate(f"{never} of {len(ratios)} never flip", (1, y), color=GREY, fontsize=7.5,
-                              xycoords=across, ha="right", va="center", bbox=white)
+                axis.annotate(
+                    f"{never} of {len(ratios)} never flip",
+                    (1, y),
+                    color=GREY,
+                    fontsize=7.5,
+                    xycoords=across,
+                    ha="right",
+                    va="center",
+                    bbox=white,
+                )
         axis.xaxis.set_major_formatter("{x:g}")
     if axes[0].texts:  # they need room beside the dots
         low, high = axes[0].get_xlim()
@@ -442,8 +556,16 @@ def relative_outcomes(
     axes[0].set_yticks(range(len(rows)), [label if outcome else "" for label, outcome in rows])
     for y, (title, outcome) in enumerate(rows):
         if outcome is None:
-            axes[0].annotate(title, (0, y), (-135, 0), xycoords=axes[0].get_yaxis_transform(),
-                             textcoords="offset points", va="center", weight="bold", bbox=white)
+            axes[0].annotate(
+                title,
+                (0, y),
+                (-135, 0),
+                xycoords=axes[0].get_yaxis_transform(),
+                textcoords="offset points",
+                va="center",
+                weight="bold",
+                bbox=white,
+            )
     axes[0].set_ylim(len(rows) - 0.5, -0.5)
     for axis in axes:
         axis.tick_params(axis="y", length=0)
@@ -464,7 +586,9 @@ def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
     figure, axes = plt.subplots(2 * bands, columns, figsize=(7.4, 3.1 * bands), squeeze=False)
     places = zip(axes[::2].flat, axes[1::2].flat)
     changes = {title: (image - x0).mean(0).cpu() for title, image in changed.items()}
-    reach = torch.stack([*changes.values()]).nan_to_num().abs().flatten(1).quantile(0.99, 1).median()
+    reach = (
+        torch.stack([*changes.values()]).nan_to_num().abs().flatten(1).quantile(0.99, 1).median()
+    )
     for axis in axes.flat:
         axis.axis("off")
     for title, image in {"original": x0, **changed}.items():

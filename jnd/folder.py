@@ -34,17 +34,19 @@ from jnd.results import origin, plain, scores, subject
 
 JPEG_MODES = {"L", "CMYK"}  # what a JPEG may hold beside RGB, as Pillow calls it: turned into RGB
 UNREADABLE = (OSError, ValueError, SyntaxError, DecompressionBombError)  # what Pillow raises
-SCHEMA = pa.schema([
-    ("image", pa.string()),
-    ("sha256", pa.string()),
-    ("label", pa.int32()),
-    ("target", pa.int32()),
-    ("K", pa.int32()),
-    ("jnd", pa.float64()),
-    *((name, pa.float64()) for name in METRICS),
-    ("seconds", pa.float64()),
-    ("error", pa.string()),
-])
+SCHEMA = pa.schema(
+    [
+        ("image", pa.string()),
+        ("sha256", pa.string()),
+        ("label", pa.int32()),
+        ("target", pa.int32()),
+        ("K", pa.int32()),
+        ("jnd", pa.float64()),
+        *((name, pa.float64()) for name in METRICS),
+        ("seconds", pa.float64()),
+        ("error", pa.string()),
+    ]
+)
 """A row holds the photo's path inside the folder and its file's hash; classes as numbers, whose
 names are in the provenance; K, -1 if there is none; JND(M) and the quality of x(K), null without K;
 the time of the photo's batch divided by its photos; why there are no numbers, null if there are."""
@@ -198,8 +200,14 @@ def _descend(
         columns["target"] = ranked_class(logits, rank)
     try:
         found = find_jnd(
-            machine, x0, label=label, target=columns.get("target"), cost=parameters.cost,
-            alpha=parameters.alpha, max_iter=parameters.max_iter, stop_at_K=True,
+            machine,
+            x0,
+            label=label,
+            target=columns.get("target"),
+            cost=parameters.cost,
+            alpha=parameters.alpha,
+            max_iter=parameters.max_iter,
+            stop_at_K=True,
             checkpoint=checkpoint,
         )
         diverged_at = torch.full_like(found.K, -1)
@@ -222,7 +230,10 @@ def _check(parameters: Parameters, machine: Machine) -> None:
     with torch.no_grad():
         ranked_class(machine(blank), parameters.target_rank or 1)
     find_jnd(
-        machine, blank, cost=parameters.cost, alpha=parameters.alpha,
+        machine,
+        blank,
+        cost=parameters.cost,
+        alpha=parameters.alpha,
         max_iter=min(parameters.max_iter, 1),
     )
 

@@ -233,7 +233,9 @@ def rightly_named(machine: nn.Module, images: Tensor, labels: Tensor, count: int
             "in the order of its categories, and do they belong to these images?"
         )
     if len(found) < count:
-        raise ValueError(f"the machine names {len(found)} of {looked_at} images, {count} are needed")
+        raise ValueError(
+            f"the machine names {len(found)} of {looked_at} images, {count} are needed"
+        )
     return torch.tensor(found[:count])
 
 

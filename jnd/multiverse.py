@@ -136,21 +136,25 @@ class Multiverse:
         table = PAPER["tables"][paper]
         self.printed = {
             f"{name}, {column}": table[column][name] - (INT64_DB if name == "PSNR" else 0)
-            for column in COLUMNS for name in table[column]
+            for column in COLUMNS
+            for name in table[column]
         }
         half_digit = {"PSNR": 0.5 if paper == "table1" else 0.005}
         rows = []
         for i in progress(range(len(pipelines))):
             measured = {
                 name: pipelines[i].measure(images["x0"], x)
-                for name, x in images.items() if name.split(".")[-1] in COLUMNS.values()
+                for name, x in images.items()
+                if name.split(".")[-1] in COLUMNS.values()
             }
             for title, moments in MOMENTS.items():
                 row = {"images": title} | vars(pipelines[i])
                 for (column, arm), moment in zip(COLUMNS.items(), moments):
                     for name in table[column]:
                         row[f"{name}, {column}"] = _nearest(
-                            measured[f"x_{moment}.{arm}"], name, self.printed[f"{name}, {column}"],
+                            measured[f"x_{moment}.{arm}"],
+                            name,
+                            self.printed[f"{name}, {column}"],
                             half_digit.get(name, 0.005),
                         )
                 rows.append(row)
@@ -173,13 +177,15 @@ class Multiverse:
         """For each printed number what the plain way gives, and how many pipelines come near it."""
         plain = ("x(K)", "itself", "0..255", "0..255", "floats")
         nearest = self.errors.idxmin()
-        return pd.DataFrame({
-            "paper": pd.Series(self.printed),
-            "the plain way": self.means.loc[plain],
-            f"near, of {len(self.errors)}": (self.errors <= 1).sum(),
-            "least error": self.errors.min(),
-            "of the pipeline": [in_words(nearest[column]) for column in self.errors],
-        })
+        return pd.DataFrame(
+            {
+                "paper": pd.Series(self.printed),
+                "the plain way": self.means.loc[plain],
+                f"near, of {len(self.errors)}": (self.errors <= 1).sum(),
+                "least error": self.errors.min(),
+                "of the pipeline": [in_words(nearest[column]) for column in self.errors],
+            }
+        )
 
 
 def in_words(label: Sequence[str]) -> str:
@@ -195,10 +201,13 @@ def narrow(best: pd.DataFrame) -> pd.DataFrame:
     ``near`` and ``worst`` stand with the pipeline's name.
     """
     table = best.drop(columns=["near", "worst"])
-    table.index = pd.Index([
-        in_words(label) + (f" ({near:.0f} near, worst {worst:.2g})" if near == near else "")
-        for label, near, worst in zip(best.index, best["near"], best["worst"])
-    ], name="pipeline")
+    table.index = pd.Index(
+        [
+            in_words(label) + (f" ({near:.0f} near, worst {worst:.2g})" if near == near else "")
+            for label, near, worst in zip(best.index, best["near"], best["worst"])
+        ],
+        name="pipeline",
+    )
     table.columns = table.columns.str.split(", ", expand=True)
     return table.stack(future_stack=True)
 

@@ -212,7 +212,8 @@ def plant(
                 f"the picture of {width}×{height}"
             )
     planted = objective(
-        box, torch.full_like(box[:, 0], machine.categories.index(category), dtype=torch.int64),
+        box,
+        torch.full_like(box[:, 0], machine.categories.index(category), dtype=torch.int64),
         torch.full_like(box[:, 0], score),
     )
     with frozen(machine), torch.no_grad():
@@ -259,7 +260,9 @@ def _classes(name: str, value: Tensor | int, logits: Tensor) -> Tensor:
             f"not {classes.dtype} of shape {tuple(classes.shape)}"
         )
     if wrong := classes[(classes < 0) | (classes >= count)].tolist():
-        raise ValueError(f"{name} {wrong[0]} is out of range: the machine has classes 0..{count - 1}")
+        raise ValueError(
+            f"{name} {wrong[0]} is out of range: the machine has classes 0..{count - 1}"
+        )
     return classes.long().expand(images)
 
 

@@ -77,9 +77,7 @@ DISTORTIONS = {
     ),
     "blur": Distortion(blurred, (0.5, 0.9, 1.5, 3, 6), "standard deviation, pixels"),
     "JPEG": Distortion(compressed, (1.7, 4, 10, 25, 100), "100 / quality"),
-    "brightness": Distortion(
-        darker, (0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"
-    ),
+    "brightness": Distortion(darker, (0.2, 0.4, 0.6, 0.8, 0.95), "share of the light taken away"),
 }
 """Distortions whose thresholds people have measured on themselves."""
 
@@ -109,10 +107,17 @@ def just_noticeable(
     for part in torch.arange(len(x0)).split(BATCH):
         pulled_to = None if target is None else target[part]
         kept = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}, {len(found)}")
-        found.append(find_jnd(
-            machine, x0[part], label=label[part], target=pulled_to, stop_at_K=True,
-            checkpoint=kept, **options,
-        ))
+        found.append(
+            find_jnd(
+                machine,
+                x0[part],
+                label=label[part],
+                target=pulled_to,
+                stop_at_K=True,
+                checkpoint=kept,
+                **options,
+            )
+        )
     return torch.cat([f.K for f in found]), torch.cat([f.x_jnd for f in found])
 
 

@@ -62,7 +62,9 @@ class Run:
         self.subject: dict[str, Any] = {}
         self.followed: dict[str, dict[str, Any]] = {}
 
-    def uses(self, machines: Machine | Sequence[Machine], data: str, data_sha256: dict[str, str]) -> None:
+    def uses(
+        self, machines: Machine | Sequence[Machine], data: str, data_sha256: dict[str, str]
+    ) -> None:
         """Name the machines and the data that every figure and number from here on depends on.
 
         ``data`` says in a few words what they are, such as "10 photos".
@@ -197,8 +199,12 @@ def closeness(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
     change, norm = (images - x0).double().flatten(1), torch.linalg.vector_norm
     ssim = [
         structural_similarity(
-            *pair, data_range=255, channel_axis=0,
-            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+            *pair,
+            data_range=255,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
         )
         for pair in zip(x0.double().cpu().numpy(), images.double().cpu().numpy())
     ]
@@ -228,11 +234,15 @@ def quality_table(
         measured: what :func:`scores_of` gives.
         images: over which of them to average.
     """
-    table = pd.DataFrame({
-        f"{MOMENTS[moment]}, {arm}": {name: v[images].nanmean().item() for name, v in values.items()}
-        for moment, by_arm in measured.items()
-        for arm, values in by_arm.items()
-    })
+    table = pd.DataFrame(
+        {
+            f"{MOMENTS[moment]}, {arm}": {
+                name: v[images].nanmean().item() for name, v in values.items()
+            }
+            for moment, by_arm in measured.items()
+            for arm, values in by_arm.items()
+        }
+    )
     if paper is None:
         return table
     table.loc["PSNR + 331.17 dB"] = table.loc["PSNR"] + INT64_DB
@@ -347,11 +357,11 @@ def _refuse_unknown(names: Set[str], declared: Mapping[str, Any], notebook: str)
 def _declared_parameters(path: Path) -> dict[str, tuple[str, Any]]:
     """Name -> type and default, of the annotated assignments in the cell tagged ``parameters``."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    source = next("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", ()))
+    source = next(
+        "".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", ())
+    )
     statements = (s for s in ast.parse(source).body if isinstance(s, ast.AnnAssign))
-    return {
-        s.target.id: (ast.unparse(s.annotation), ast.literal_eval(s.value)) for s in statements
-    }
+    return {s.target.id: (ast.unparse(s.annotation), ast.literal_eval(s.value)) for s in statements}
 
 
 def _injected_names() -> set[str]:

@@ -73,7 +73,9 @@ def paired(first: Tensor, second: Tensor, seed: int = 0) -> Paired:
     doi:10.2307/3001968.
     """
     if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"two measurements (B,), not {tuple(first.shape)} and {tuple(second.shape)}")
+        raise ValueError(
+            f"two measurements (B,), not {tuple(first.shape)} and {tuple(second.shape)}"
+        )
     differences = first.double() - second.double()
     found = mean_interval(differences, seed)
     differences = differences[differences.isfinite()].cpu().numpy()

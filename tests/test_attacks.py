@@ -37,8 +37,13 @@ def attack(name, plane, x0, budget=BUDGET):
 
 @pytest.mark.parametrize(
     "name, budget, tolerance",
-    [("FGV", 1, 0.01), ("PGD-L2", BUDGET, 0.07), ("DeepFool", BUDGET, 0.03), ("DDN", 100, 0.02),
-     ("C&W-L2", 300, 0.1)],  # Adam's first steps are nearly those of the signs
+    [
+        ("FGV", 1, 0.01),
+        ("PGD-L2", BUDGET, 0.07),
+        ("DeepFool", BUDGET, 0.03),
+        ("DDN", 100, 0.02),
+        ("C&W-L2", 300, 0.1),
+    ],  # Adam's first steps are nearly those of the signs
 )
 def test_the_euclidean_attacks_find_the_shortest_way_to_a_plane(plane, x0, name, budget, tolerance):
     found = attack(name, plane, x0, budget).images
@@ -148,7 +153,10 @@ def test_the_smallest_sizes_are_bracketed_and_bisected():
         return size.view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
 
     found = smallest(
-        torch.zeros(5, 3, 2, 2), image_at, lambda some, images: images[:, 0, 0, 0] >= borders[some], 7
+        torch.zeros(5, 3, 2, 2),
+        image_at,
+        lambda some, images: images[:, 0, 0, 0] >= borders[some],
+        7,
     )[:, 0, 0, 0]
     bracket = borders.clamp(min=1 / 16)
     assert ((borders <= found) & (found <= borders + bracket / 2**6)).all()

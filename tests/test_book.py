@@ -30,7 +30,9 @@ from jnd.results import PAPER
 ROOT = Path(__file__).parents[1]
 RESULTS = os.environ.get("JND_TEST_RESULTS")
 CHROMIUM = runpy.run_path(str(ROOT / "book" / "build.py"))["chromium"]()
-LACKING = [name for name, path in {"chromium": CHROMIUM, "npm": shutil.which("npm")}.items() if not path]
+LACKING = [
+    name for name, path in {"chromium": CHROMIUM, "npm": shutil.which("npm")}.items() if not path
+]
 in_a_browser = pytest.mark.skipif(
     bool(LACKING), reason=f"not on the PATH: apt-get install {' '.join(LACKING)}"
 )
@@ -56,7 +58,9 @@ METRICS = {
     "values": {
         "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},
         "best_score_before": 0.07,
-        "confidence": {way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")},
+        "confidence": {
+            way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")
+        },
         "arms": {way: {arm: {"K": [3]} for arm in ("full", "none")} for way in ("box", "class")},
     },
 }
@@ -101,11 +105,16 @@ def write_results(folder: Path) -> None:
             shown({"text/html": table.style.to_html()}),
         ],
     )
-    text = v4.new_markdown_cell("# The experiment\n\n## The moment\n\n$K$ is where\n\n$$x(K) > 0.$$")
+    text = v4.new_markdown_cell(
+        "# The experiment\n\n## The moment\n\n$K$ is where\n\n$$x(K) > 0.$$"
+    )
     parameters = v4.new_code_cell("alpha = 1.0", metadata={"tags": ["parameters"]})
     claimed = {c["shown"][1] for c in PAPER["claims"] if c.get("shown", [""])[0] == folder.name}
     outputs = [
-        v4.new_code_cell(f'run.show_table(\n    table("x", [1]), "{name}"\n)', outputs=[shown({"text/plain": name})])
+        v4.new_code_cell(
+            f'run.show_table(\n    table("x", [1]), "{name}"\n)',
+            outputs=[shown({"text/plain": name})],
+        )
         for name in sorted(claimed)
     ]
     notebook = v4.new_notebook(
@@ -116,7 +125,10 @@ def write_results(folder: Path) -> None:
     (folder / "fig1.png").write_bytes(base64.b64decode(PIXEL))
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "viewer.json").write_text(json.dumps(VIEWER))
-    verdicts = [{"id": claim["id"], "verdict": "not run", "why": "it is a test"} for claim in PAPER["claims"]]
+    verdicts = [
+        {"id": claim["id"], "verdict": "not run", "why": "it is a test"}
+        for claim in PAPER["claims"]
+    ]
     (folder.parent / "claims.json").write_text(json.dumps(verdicts))
 
 
@@ -217,7 +229,9 @@ def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
 def test_numbers_come_from_the_results_with_their_provenance(pages):
     front = pages[Path("index.html")].text
     assert "38.8" in front and "370" in front and "nan" in front
-    assert "Profile tiny · machine toy 01234567 · 2 photos · abacus · commit fedcba9876543210" in front
+    assert (
+        "Profile tiny · machine toy 01234567 · 2 photos · abacus · commit fedcba9876543210" in front
+    )
 
 
 def links_of(html: str) -> set[str]:
@@ -236,9 +250,9 @@ def test_a_claim_leads_to_its_notebook_the_very_output_and_the_parameters(pages)
 
 def test_an_anchor_is_at_the_output_that_it_names(pages):
     page = pages[Path("notebooks/imagenet.html")].text
-    cell = page[page.index('id="imagenet-table1"'):].split('class="cell docutils', 1)[0]
+    cell = page[page.index('id="imagenet-table1"') :].split('class="cell docutils', 1)[0]
     assert 'class="highlight' not in cell.split('class="output', 1)[0]  # below the code, not above
-    parameters = page[page.index('id="imagenet-parameters"'):]
+    parameters = page[page.index('id="imagenet-parameters"') :]
     assert "alpha" in parameters[: parameters.index("</pre>")]
 
 
@@ -246,12 +260,26 @@ def test_an_anchor_is_at_the_output_that_it_names(pages):
 def test_the_status_page_says_what_made_each_notebook(pages):
     tables = pages[Path("status.html")].text.split("<table")[1:]
     assert [re.search(r"notebooks/(\w+).html", table)[1] for table in tables] == [
-        "cifar10", "comparison", "detection", "forensics", "idea", "imagenet", "psychometrics",
+        "cifar10",
+        "comparison",
+        "detection",
+        "forensics",
+        "idea",
+        "imagenet",
+        "psychometrics",
         "reading",
     ]
     for table in tables:
-        for fact in ("tiny", "toy", "0123456789abcdef", "abacus", "python 3.99, torch 9.9",
-                     "fedcba9876543210", "2020-02-01 00:00 UTC", "61 s"):
+        for fact in (
+            "tiny",
+            "toy",
+            "0123456789abcdef",
+            "abacus",
+            "python 3.99, torch 9.9",
+            "fedcba9876543210",
+            "2020-02-01 00:00 UTC",
+            "61 s",
+        ):
             assert fact in table
     of_cifar10 = sum("cifar10." in str(claim.get("checks")) for claim in PAPER["claims"])
     assert f"<p>{of_cifar10} not run</p>" in tables[0] and "no claim" in tables[3]
@@ -262,7 +290,9 @@ def test_every_file_is_listed_with_its_hash_and_every_machine_with_its_card(page
     registry = yaml.safe_load((ROOT / "data" / "registry.yaml").read_text("utf-8"))
     for name, entry in registry["files"].items():
         assert name in page.text and entry["sha256"] in page.text and entry["licence"] in page.text
-        assert entry.get("url", "") in links_of(page.text) | {""} or entry["page"] in links_of(page.text)
+        assert entry.get("url", "") in links_of(page.text) | {""} or entry["page"] in links_of(
+            page.text
+        )
     for path in (ROOT / "data" / "weights").glob("*.safetensors"):
         assert hashlib.sha256(path.read_bytes()).hexdigest() in page.text
     headings = re.findall(r"<h(\d)>(\w+)", page.text)
@@ -305,8 +335,14 @@ def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, 
 def test_buttons_open_the_repositorys_notebook(pages):
     page = pages[Path("notebooks/imagenet.html")]
     links = {attributes.get("href") for _, attributes in page.tags}
-    assert "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/imagenet.ipynb" in links
-    assert "https://colab.research.google.com/github/owner/name/blob/main/notebooks/imagenet.ipynb" in links
+    assert (
+        "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/imagenet.ipynb"
+        in links
+    )
+    assert (
+        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/imagenet.ipynb"
+        in links
+    )
 
 
 def test_every_picture_has_a_text_instead(pages):
@@ -354,7 +390,9 @@ def test_no_page_is_wider_than_its_screen(visits):
 @in_a_browser
 def test_formulas_are_rendered(visits):
     assert {seen["page"] for seen in visits if seen["formulas"] > 1} >= {
-        "index.html", "method.html", "notebooks/imagenet.html",
+        "index.html",
+        "method.html",
+        "notebooks/imagenet.html",
     }
     for seen in visits:
         assert seen["unrendered"] == [], seen["page"]

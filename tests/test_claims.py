@@ -9,10 +9,14 @@ from jnd.claims import judge, judge_all, unannounced
 from jnd.results import PAPER
 
 METRICS = {
-    "toy": {"values": {
-        "K": [3, -1, 7], "fools": [True, False, True], "psnr": {"full": 40.2, "none": 38.0},
-        "missing": None,
-    }}
+    "toy": {
+        "values": {
+            "K": [3, -1, 7],
+            "fools": [True, False, True],
+            "psnr": {"full": 40.2, "none": 38.0},
+            "missing": None,
+        }
+    }
 }
 
 

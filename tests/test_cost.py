@@ -44,7 +44,11 @@ def test_gradient_matches_finite_differences(generator):
 
 
 def test_cost_is_the_weighted_sum(generator):
-    x, x0, loss = noise(generator, 2, 3, 5, 4), noise(generator, 2, 3, 5, 4), torch.tensor([1.0, 2.0])
+    x, x0, loss = (
+        noise(generator, 2, 3, 5, 4),
+        noise(generator, 2, 3, 5, 4),
+        torch.tensor([1.0, 2.0]),
+    )
     expected = (
         loss + 0.3 * squared_distance(x, x0) + 2.0 * bounded_range(x) + 0.7 * total_variation(x)
     )

@@ -118,7 +118,9 @@ def archive(tmp_path):
 
 def test_cifar10s_archive_is_read_without_unpickling(archive):
     images = cifar10(6)["images"]
-    files = {"test_batch": (9, images[0])} | {f"data_batch_{i}": (i, images[i]) for i in range(1, 6)}
+    files = {"test_batch": (9, images[0])} | {
+        f"data_batch_{i}": (i, images[i]) for i in range(1, 6)
+    }
     path = archive(files)
     pixels, labels, _ = load_cifar10(path)
     assert labels.tolist() == [9]
@@ -141,7 +143,10 @@ def test_the_official_cifar10_is_the_registered_file(archive, monkeypatch, tmp_p
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"images": np.zeros((3, 28, 28, 3), np.uint8)}, r"images must be \(N, 32, 32, 3\) uint8, not \(3, 28"),
+        (
+            {"images": np.zeros((3, 28, 28, 3), np.uint8)},
+            r"images must be \(N, 32, 32, 3\) uint8, not \(3, 28",
+        ),
         ({"images": np.zeros((3, 32, 32, 3))}, "uint8, not .* float64"),
         ({"labels": np.arange(2)}, "one whole number for each of the 3 images"),
         ({"labels": np.array([0, 1, 10])}, "labels go from 0 to 10"),

@@ -61,8 +61,14 @@ def relative(x, x0):
 
 def test_constant_gradient_gives_K_and_jnd_in_closed_form(w, x0):
     alpha, margin = 0.01, 7.3
-    found = find_jnd(linear_machine(w, x0, margin), x0[:1], objective=LinearObjective(), cost=NONE,
-                     alpha=alpha, max_iter=60)
+    found = find_jnd(
+        linear_machine(w, x0, margin),
+        x0[:1],
+        objective=LinearObjective(),
+        cost=NONE,
+        alpha=alpha,
+        max_iter=60,
+    )
     squared = w.square().sum().item()
     K = math.floor(margin / (alpha * squared)) + 1
     assert found.K.tolist() == [K]
@@ -80,8 +86,14 @@ def test_constant_gradient_gives_K_and_jnd_in_closed_form(w, x0):
 def test_cross_entropy_follows_the_scalar_recursion(w, x0, target, strength):
     """x(k) = x(0) + c(k)·w, c(k+1) = (1 − 2αλ)c(k) + α·s(k), s = σ(−m) or, away, σ(m)."""
     alpha, margin, steps = 0.3, 2.0, 200
-    found = find_jnd(linear_machine(w, x0, margin), x0[:1], target=target, alpha=alpha,
-                     max_iter=steps, cost=Cost.arm("l2", squared_distance=strength))
+    found = find_jnd(
+        linear_machine(w, x0, margin),
+        x0[:1],
+        target=target,
+        alpha=alpha,
+        max_iter=steps,
+        cost=Cost.arm("l2", squared_distance=strength),
+    )
     squared, c, path = w.square().sum().item(), 0.0, [0.0]
     for _ in range(steps):
         m = -margin + c * squared
@@ -93,7 +105,9 @@ def test_cross_entropy_follows_the_scalar_recursion(w, x0, target, strength):
     assert found.K.tolist() == [K]
     assert torch.allclose(found.x_jnd, x0[:1] + path[K] * w)
     assert torch.allclose(found.x_end, x0[:1] + path[-1] * w)
-    assert found.confidence[:, 0, 1].tolist() == pytest.approx([1 / (1 + math.exp(-m)) for m in margins])
+    assert found.confidence[:, 0, 1].tolist() == pytest.approx(
+        [1 / (1 + math.exp(-m)) for m in margins]
+    )
     assert torch.allclose(found.confidence.sum(2), torch.ones(steps + 1, 1, dtype=torch.float64))
 
 
@@ -101,8 +115,13 @@ def test_regularisers_act_alone_where_the_loss_is_flat(x0):
     """With no pull from M, one update is x − α·∂(BR + TV)/∂x, here from finite differences."""
     cost, alpha, eps = Cost(0.0, 0.5, 0.8), 0.1, 1e-3
     x0 = x0[:1] * 1.4 - 40
-    found = find_jnd(Linear(torch.zeros(3, 6, 5, dtype=torch.float64), -1.0), x0, cost=cost,
-                     alpha=alpha, max_iter=1)
+    found = find_jnd(
+        Linear(torch.zeros(3, 6, 5, dtype=torch.float64), -1.0),
+        x0,
+        cost=cost,
+        alpha=alpha,
+        max_iter=1,
+    )
     zero = torch.zeros(1, dtype=torch.float64)
     for index in [(0, 0, 0, 0), (0, 1, 3, 2), (0, 2, 5, 4)]:
         step = torch.zeros_like(x0)
@@ -126,7 +145,9 @@ def test_images_do_not_influence_one_another(w, x0):
 
 
 def test_K_is_minus_one_and_jnd_nan_where_nothing_flips(w, x0):
-    found = find_jnd(linear_machine(w, x0, 1e4), x0[:1], target=1, cost=NONE, alpha=1e-3, max_iter=3)
+    found = find_jnd(
+        linear_machine(w, x0, 1e4), x0[:1], target=1, cost=NONE, alpha=1e-3, max_iter=3
+    )
     assert found.K.tolist() == [-1]
     assert found.jnd.isnan().all() and found.x_jnd.isnan().all()
     assert found.x_end.isfinite().all()
@@ -146,7 +167,6 @@ def test_stays_adversarial_is_false_when_the_answer_flips_back():
         def forward(self, x):
             inside = 4 - (x.flatten(1)[:, 0] - 8).square()
             return torch.stack((torch.zeros_like(inside), inside), 1)
-
 
     class Walk(LinearObjective):
         def loss(self, logits):
@@ -168,8 +188,15 @@ def test_stays_adversarial_is_false_when_the_answer_flips_back():
 def test_K_for_8_bit_images(w, x0):
     """The first k at which the rounded and clipped path x(0) + kαw crosses the plane."""
     machine, alpha, steps = linear_machine(w, x0, 6.0), 0.002, 300
-    found = find_jnd(machine, x0[:1], objective=LinearObjective(), cost=NONE, alpha=alpha,
-                     max_iter=steps, also_8bit=True)
+    found = find_jnd(
+        machine,
+        x0[:1],
+        objective=LinearObjective(),
+        cost=NONE,
+        alpha=alpha,
+        max_iter=steps,
+        also_8bit=True,
+    )
     rounded = [(x0[:1] + k * alpha * w).round().clamp(0, 255) for k in range(steps + 1)]
     expected = next(k for k, x in enumerate(rounded) if machine(x)[0, 1] > 0)
     assert found.K_8bit.tolist() == [expected]
@@ -182,7 +209,11 @@ def test_eight_bit_rounds_and_clips():
 
 def test_the_machine_is_left_as_it_was(generator):
     machine = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Dropout(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
         nn.Linear(4, 3),
     ).train()
     machine[0].weight.requires_grad_(False)
@@ -235,13 +266,21 @@ def test_arms_in_one_batch_do_as_each_alone(w, x0, stop_at_K):
     options = dict(alpha=0.1, max_iter=60, stop_at_K=stop_at_K)
     target = 1 - machine(x0).argmax(1)
     joined = find_jnd(
-        machine, x0.repeat(3, 1, 1, 1), target=target.repeat(3),
-        cost=Cost.joined(list(ARMS.values()), x0), **options,
+        machine,
+        x0.repeat(3, 1, 1, 1),
+        target=target.repeat(3),
+        cost=Cost.joined(list(ARMS.values()), x0),
+        **options,
     )
     for arm, images in zip(ARMS, torch.arange(3 * len(x0)).split(len(x0))):
-        alone, part = find_jnd(machine, x0, target=target, cost=ARMS[arm], **options), joined.select(images)
+        alone, part = (
+            find_jnd(machine, x0, target=target, cost=ARMS[arm], **options),
+            joined.select(images),
+        )
         for name in SEEN:
-            assert torch.equal(getattr(part, name).nan_to_num(-7), getattr(alone, name).nan_to_num(-7)), name
+            assert torch.equal(
+                getattr(part, name).nan_to_num(-7), getattr(alone, name).nan_to_num(-7)
+            ), name
         assert torch.equal(part.objective.target, target)
 
 
@@ -257,14 +296,24 @@ def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
     label = machine(x).argmax(1)
     seen.clear()
     found = find_arms(
-        machine, x, ARMS, label=label, target=None, objective=None, alpha=0.1, max_iter=5,
-        also_8bit=True, progress=lambda names: asked.append(names) or iter,
+        machine,
+        x,
+        ARMS,
+        label=label,
+        target=None,
+        objective=None,
+        alpha=0.1,
+        max_iter=5,
+        also_8bit=True,
+        progress=lambda names: asked.append(names) or iter,
     )
     assert list(found) == list(ARMS)
     assert asked == (["full, l2, none"] if images == 1 else list(ARMS))
     assert seen == [n for n in batches for _ in range(1 + 6 * 2)]  # the label; x(k), in 8 bits too
     for arm, t in found.items():
-        alone = find_jnd(Linear(machine.w, machine.b), x, cost=ARMS[arm], alpha=0.1, max_iter=5, also_8bit=True)
+        alone = find_jnd(
+            Linear(machine.w, machine.b), x, cost=ARMS[arm], alpha=0.1, max_iter=5, also_8bit=True
+        )
         assert torch.equal(t.x_end, alone.x_end) and torch.equal(t.K_8bit, alone.K_8bit)
     assert not torch.equal(found["full"].x_end, found["none"].x_end)
 
@@ -312,7 +361,9 @@ def test_what_an_image_would_do_after_it_left_does_not_count(w, x0):
 
 def test_a_machine_that_has_no_answer_for_x0(w, x0):
     machine = Linear(w, math.nan)
-    with pytest.raises(DivergedError, match="image 0 at iteration 0; the machine's answer for x0 itself"):
+    with pytest.raises(
+        DivergedError, match="image 0 at iteration 0; the machine's answer for x0 itself"
+    ):
         find_jnd(machine, x0[:1], label=0, target=1, max_iter=2)
 
 
@@ -358,8 +409,12 @@ def test_an_iteration_does_not_wait_for_the_device(w, x0):
     machine = linear_machine(w, x0, margin=50.0)
     options = dict(target=1, label=0, alpha=0.01, max_iter=4, progress=watched)
     find_jnd(machine, x0, also_8bit=True, **options)
-    find_arms(machine, x0[:1], {arm: Cost.arm(arm) for arm in ("full", "none")},
-              **options | {"progress": lambda names: watched})
+    find_arms(
+        machine,
+        x0[:1],
+        {arm: Cost.arm(arm) for arm in ("full", "none")},
+        **options | {"progress": lambda names: watched},
+    )
     of_each = Cost(torch.ones(4), 0.0, 1.0)  # as in a batch that goes in parts
     with Unsynchronised():
         of_each.select(torch.arange(2))
@@ -369,8 +424,13 @@ def test_an_iteration_does_not_wait_for_the_device(w, x0):
 
 def test_progress_wraps_the_iterations(w, x0):
     seen = []
-    find_jnd(linear_machine(w, x0, 3.0), x0[:1], target=1, max_iter=5,
-             progress=lambda iterations: (seen.append(k) or k for k in iterations))
+    find_jnd(
+        linear_machine(w, x0, 3.0),
+        x0[:1],
+        target=1,
+        max_iter=5,
+        progress=lambda iterations: (seen.append(k) or k for k in iterations),
+    )
     assert seen == list(range(6))
 
 
@@ -484,8 +544,15 @@ def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
 
 @pytest.mark.parametrize(
     "spoil",
-    ["other alpha", "other image", "other machine", "other setting of it", "other precision",
-     "other weight", "damaged"],
+    [
+        "other alpha",
+        "other image",
+        "other machine",
+        "other setting of it",
+        "other precision",
+        "other weight",
+        "damaged",
+    ],
 )
 def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
     machine, alpha, file = linear_machine(w, x0, 3.0), 0.1, tmp_path / "full.checkpoint"

@@ -11,7 +11,13 @@ from torchvision.ops import box_iou, nms
 
 from jnd.datasets import load_picture
 from jnd.detectors import (
-    BUNDLED, decode, encode, iou, load_detector, resize_boxes, retinanet_googlenet_fpn,
+    BUNDLED,
+    decode,
+    encode,
+    iou,
+    load_detector,
+    resize_boxes,
+    retinanet_googlenet_fpn,
     unsuppressed,
 )
 
@@ -33,7 +39,10 @@ def assert_same_detections(found, expected):
 def as_in(detector, network):
     """torchvision's transform normalises as the detector does; it takes pictures in 0..1."""
     mean, std = detector.mean.flatten(), detector.std.flatten()
-    network.transform.image_mean, network.transform.image_std = (mean / 255).tolist(), (std / 255).tolist()
+    network.transform.image_mean, network.transform.image_std = (
+        (mean / 255).tolist(),
+        (std / 255).tolist(),
+    )
     return network
 
 
@@ -65,7 +74,10 @@ def test_every_detection_is_one_of_the_boxes(generator):
     (found,) = output.detections()
     distance = (output.boxes[0][:, None] - found["boxes"]).abs().amax(2).amin(0)
     assert distance.max() < 1e-3
-    assert found["boxes"].min() >= 0 and (found["boxes"].amax(0) <= torch.tensor([100.0, 50, 100, 50]) + 1e-3).all()
+    assert (
+        found["boxes"].min() >= 0
+        and (found["boxes"].amax(0) <= torch.tensor([100.0, 50, 100, 50]) + 1e-3).all()
+    )
 
 
 def test_gradients_reach_the_pixels_given(generator):
@@ -76,7 +88,9 @@ def test_gradients_reach_the_pixels_given(generator):
 
 def test_pictures_of_several_sizes_are_refused():
     sizes = [torch.zeros(3, 64, 64), torch.zeros(3, 48, 64)]
-    with pytest.raises(ValueError, match="not a list; pictures of several sizes go in batches of one"):
+    with pytest.raises(
+        ValueError, match="not a list; pictures of several sizes go in batches of one"
+    ):
         tiny_detector()(sizes)
     with pytest.raises(ValueError, match=r"takes pixels \(B, 3, H, W\), not \(3, 64, 64\)"):
         tiny_detector()(sizes[0])
@@ -134,7 +148,9 @@ def as_torchvision_published_it(state):
 
 def test_a_file_without_header_is_read_as_torchvisions_own(tmp_path, generator):
     torch.manual_seed(0)
-    network = torchvision.models.detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None)
+    network = torchvision.models.detection.retinanet_resnet50_fpn(
+        weights=None, weights_backbone=None
+    )
     randomised(network)
     network.transform.min_size, network.transform.max_size = (32,), 48
     path = tmp_path / "coco.safetensors"
@@ -152,7 +168,9 @@ def test_a_file_without_header_is_read_as_torchvisions_own(tmp_path, generator):
 def test_the_official_file_is_read_as_torchvision_reads_it(as_official, monkeypatch, generator):
     """The same logits as its own builder and preprocessing give on a file of random weights."""
     torch.manual_seed(0)
-    network = torchvision.models.detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None)
+    network = torchvision.models.detection.retinanet_resnet50_fpn(
+        weights=None, weights_backbone=None
+    )
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):  # such that an eps of 1e-5 would count
             nn.init.constant_(module.running_var, 1e-4)
@@ -186,8 +204,11 @@ def ours(tmp_path):
     network = randomised(retinanet_googlenet_fpn(len(CATEGORIES), 96))
     path = tmp_path / "ours.safetensors"
     header = {
-        "architecture": "retinanet_googlenet_fpn", "categories": '["person", "car", "bus"]', "size": "96",
-        "mean": "[120, 115, 105]", "std": "[58, 57, 57]",
+        "architecture": "retinanet_googlenet_fpn",
+        "categories": '["person", "car", "bus"]',
+        "size": "96",
+        "mean": "[120, 115, 105]",
+        "std": "[58, 57, 57]",
     }
     save_file(network.state_dict(), path, header)
     return path, network
@@ -204,13 +225,21 @@ def test_a_header_brings_categories_preprocessing_and_size(ours, generator):
 
 def test_unknown_names_and_weights(ours):
     path, network = ours
-    with pytest.raises(ValueError, match="unknown detector 'yolo': use 'retinanet_googlenet_fpn' or"):
+    with pytest.raises(
+        ValueError, match="unknown detector 'yolo': use 'retinanet_googlenet_fpn' or"
+    ):
         load_detector("yolo")
-    with pytest.raises(ValueError, match='no official weights for retinanet_googlenet_fpn; use weights="bundled"'):
+    with pytest.raises(
+        ValueError, match='no official weights for retinanet_googlenet_fpn; use weights="bundled"'
+    ):
         load_detector("retinanet_googlenet_fpn", "official")
-    with pytest.raises(ValueError, match='no bundled weights for retinanet_resnet50_fpn; use weights="official"'):
+    with pytest.raises(
+        ValueError, match='no bundled weights for retinanet_resnet50_fpn; use weights="official"'
+    ):
         load_detector("retinanet_resnet50_fpn")
-    with pytest.raises(ValueError, match="holds a retinanet_googlenet_fpn, not a retinanet_resnet50_fpn"):
+    with pytest.raises(
+        ValueError, match="holds a retinanet_googlenet_fpn, not a retinanet_resnet50_fpn"
+    ):
         load_detector("retinanet_resnet50_fpn", path)
     with pytest.raises(FileNotFoundError, match="no weights file"):
         load_detector("retinanet_resnet50_fpn", path.with_name("none.safetensors"))

@@ -260,6 +260,9 @@ def test_the_first_image_tells_how_many_fit(monkeypatch, free, parts):
 
 
 def test_one_image_too_large_says_what_to_do(generator, x0):
-    with warnings.catch_warnings(), pytest.raises(MemoryError, match='smaller images.*device="cpu"'):
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(MemoryError, match='smaller images.*device="cpu"'),
+    ):
         warnings.simplefilter("ignore")
         descents(Small(generator, 0, "forward"), x0)

@@ -22,8 +22,14 @@ def found():
             grown = x[:, 0, 0, 0] - 13.5
             return torch.stack((-grown, grown), 1)
 
-    return find_jnd(Pixel(), torch.full((2, 3, 8, 8), 10.0), target=1, alpha=1.0, max_iter=9,
-                    cost=Cost.arm("none"))
+    return find_jnd(
+        Pixel(),
+        torch.full((2, 3, 8, 8), 10.0),
+        target=1,
+        alpha=1.0,
+        max_iter=9,
+        cost=Cost.arm("none"),
+    )
 
 
 def lines(axis):
@@ -32,7 +38,9 @@ def lines(axis):
 
 def test_gallery_shows_the_pixels_and_the_answers():
     images = torch.stack([torch.full((3, 4, 4), 40.4), torch.full((3, 4, 4), 300.0)])
-    figure = figures.gallery({"original": images, "x(K)": images}, {"original": ["a", "b"], "x(K)": ["c", "d"]})
+    figure = figures.gallery(
+        {"original": images, "x(K)": images}, {"original": ["a", "b"], "x(K)": ["c", "d"]}
+    )
     assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", "d"]
     assert [axis.get_ylabel() for axis in figure.axes] == ["original", "", "x(K)", ""]
     assert np.unique(figure.axes[0].images[0].get_array()) == [40]
@@ -45,7 +53,8 @@ def test_detections_are_boxed_and_named():
     figure = figures.detections(
         {"original": pictures, "end": pictures},
         {"original": [[], []], "end": [[], [("car, 0.91", box)]]},
-        ["box and class", "class only"], planted,
+        ["box and class", "class only"],
+        planted,
     )
     boxes = [[patch.get_bbox().extents.tolist() for patch in axis.patches] for axis in figure.axes]
     assert boxes == [[planted.tolist()]] * 3 + [[planted.tolist(), box.tolist()]]
@@ -88,7 +97,13 @@ def test_side_by_side_shows_every_change_on_one_scale():
     titles = [axis.get_title() for axis in panels]
     assert titles[:5] == ["original", "a1", "a2", "a3", "a4"] and titles[10:12] == ["a5", "none"]
     below = {title: panels[i + 5].images for i, title in enumerate(titles) if title}
-    assert [np.unique(below[f"a{i}"][0].get_array()).tolist() for i in range(1, 6)] == [[1], [2], [3], [4], [5]]
+    assert [np.unique(below[f"a{i}"][0].get_array()).tolist() for i in range(1, 6)] == [
+        [1],
+        [2],
+        [3],
+        [4],
+        [5],
+    ]
     assert len({below[f"a{i}"][0].get_clim() for i in range(1, 6)}) == 1
     assert not below["original"] and not below["none"] and bar.get_ylabel() == "grey levels"
 
@@ -110,9 +125,14 @@ def test_small_images_are_shown_pixel_by_pixel():
 
 
 def test_paired_differences_mark_mean_and_interval(generator):
-    differences = {"PSNR": torch.randn(50, generator=generator).double(), "UQI": torch.full((50,), torch.nan)}
+    differences = {
+        "PSNR": torch.randn(50, generator=generator).double(),
+        "UQI": torch.full((50,), torch.nan),
+    }
     differences["UQI"][:20] = torch.linspace(0, 1, 20)
-    test = pd.DataFrame({"difference": [0.1, 0.5], "low": [0.0, 0.4], "high": [0.2, 0.6]}, index=["PSNR", "UQI"])
+    test = pd.DataFrame(
+        {"difference": [0.1, 0.5], "low": [0.0, 0.4], "high": [0.2, 0.6]}, index=["PSNR", "UQI"]
+    )
     figure = figures.paired_differences(differences, test)
     left, right = figure.axes
     assert left.get_title() == "PSNR, dB" and right.get_title() == "UQI"
@@ -125,7 +145,9 @@ def test_psychometric_has_the_step_at_the_border():
     figure = figures.psychometric(moved, torch.tensor([0.0, 0.2, 0.6, 1.0]), moved / 3, 1.5)
     step, expected, counted = figure.axes[0].lines
     assert step.get_xdata().tolist() == [0, 1.5, 3] and step.get_ydata().tolist() == [0, 1, 1]
-    assert np.allclose(expected.get_ydata(), moved / 3) and counted.get_ydata()[1] == pytest.approx(0.2)
+    assert np.allclose(expected.get_ydata(), moved / 3) and counted.get_ydata()[1] == pytest.approx(
+        0.2
+    )
 
 
 @pytest.fixture
@@ -133,8 +155,15 @@ def walk():
     """An image of two pixels that goes right by 0.5 at first, over the line left = 100."""
     machine = Plane(torch.tensor([[[0.1, 0.0]]]), torch.tensor([[[100.0, 0.0]]]), ("night", "day"))
     path = []
-    found = find_jnd(machine, torch.tensor([[[[98.0, 30.0]]]]), target=1, alpha=10.0, max_iter=9,
-                     cost=Cost.arm("none"), watch=lambda k, x: path.append(x[0].clone()))
+    found = find_jnd(
+        machine,
+        torch.tensor([[[[98.0, 30.0]]]]),
+        target=1,
+        alpha=10.0,
+        max_iter=9,
+        cost=Cost.arm("none"),
+        watch=lambda k, x: path.append(x[0].clone()),
+    )
     return machine, torch.stack(path), found
 
 
@@ -151,7 +180,9 @@ def test_paths_in_the_plane_end_at_K(walk):
 def test_paths_in_the_plane_that_never_arrive_are_shown_whole(walk):
     machine, path, _ = walk
     still = find_jnd(machine, path[:1], target=1, alpha=1e-3, max_iter=9, cost=Cost.arm("none"))
-    (axis,) = figures.paths_in_the_plane(machine, {"none": path[:1].repeat(10, 1, 1, 1)}, {"none": still}).axes
+    (axis,) = figures.paths_in_the_plane(
+        machine, {"none": path[:1].repeat(10, 1, 1, 1)}, {"none": still}
+    ).axes
     assert len(axis.lines[0].get_xdata()) == 10 and "x(K)" not in [t.get_text() for t in axis.texts]
 
 
@@ -161,7 +192,10 @@ def test_ways_mark_K_only_where_there_is_one(walk):
     (axis,) = figures.ways({"step": {"long": found, "short": still}}, 2.0).axes
     border, long, mark, short = axis.lines
     assert border.get_ydata()[0] == 2 and np.allclose(long.get_ydata(), found.distance[:, 0])
-    assert (mark.get_xdata(), mark.get_ydata()) == (found.K.item(), found.distance[found.K.item(), 0])
+    assert (mark.get_xdata(), mark.get_ydata()) == (
+        found.K.item(),
+        found.distance[found.K.item(), 0],
+    )
     assert short.get_label() == "short"
 
 
@@ -171,7 +205,10 @@ def test_relative_outcomes_are_multiples_of_ours():
     figure = figures.relative_outcomes(ours, {"Eq. 1": {"away": other}})
     left, right = figure.axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["", "away"]
-    dots = [[line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "o"] for axis in (left, right)]
+    dots = [
+        [line.get_xdata().tolist() for line in axis.lines if line.get_marker() == "o"]
+        for axis in (left, right)
+    ]
     assert dots == [[[2, 1]], [[3, 1]]]
     assert [t.get_text() for t in left.texts] == ["1 of 3 never flip", "Eq. 1"] and not right.texts
     assert left.get_xscale() == "log"
@@ -192,10 +229,15 @@ def test_psychometric_functions_cross_a_half_at_their_thresholds():
     noise = Psychometric(0.27, 0.1, 1.0, (0.01, 0.1, 1.0), (0.125, 0.125, 1.0))
     never = Psychometric(*[float("nan")] * 3, (0.01, 0.1, 1.0), (0.0, 0.0, 0.0))
     figure = figures.psychometric_functions(
-        {"M": {"noise": (size, seen), "blur": (size, seen & False)}}, {"M": {"noise": noise, "blur": never}}
+        {"M": {"noise": (size, seen), "blur": (size, seen & False)}},
+        {"M": {"noise": noise, "blur": never}},
     )
     dots, line, interval = figure.axes[0].lines[:3]
-    assert dots.get_xdata() == pytest.approx([0.01, 0.1, 1]) and dots.get_ydata().tolist() == [0.25, 0, 1]
+    assert dots.get_xdata() == pytest.approx([0.01, 0.1, 1]) and dots.get_ydata().tolist() == [
+        0.25,
+        0,
+        1,
+    ]
     log_d, share = np.log(line.get_xdata()), line.get_ydata()
     assert np.interp(np.log(0.27), log_d, share) == pytest.approx(0.5, abs=0.01)
     assert np.allclose(interval.get_xydata(), [(0.1, 0.5), (1, 0.5)])
@@ -204,13 +246,19 @@ def test_psychometric_functions_cross_a_half_at_their_thresholds():
 
 def test_webers_figure_shows_ratios_to_the_photo_as_it_is():
     thresholds = torch.tensor([[1.0, 20.0, torch.nan], [2.0, 40.0, 7.0]])
-    figure = figures.weber([0.5, 1.0], {"brightness": {"M": thresholds}},
-                           {"brightness": {"M": Exponent(1.0, 1.0, 1.0)}})
+    figure = figures.weber(
+        [0.5, 1.0],
+        {"brightness": {"M": thresholds}},
+        {"brightness": {"M": Exponent(1.0, 1.0, 1.0)}},
+    )
     assert lines(figure.axes[0])["M: exponent 1.00"].get_ydata() == pytest.approx([0.5, 1.0])
 
 
 def test_dependence_shows_medians_with_a_tick_at_each_value():
-    measured = {"K": torch.tensor([[4.0, 8.0, 6.0], [2.0, torch.nan, 4.0]]), "JND(M)": torch.ones(2, 3)}
+    measured = {
+        "K": torch.tensor([[4.0, 8.0, 6.0], [2.0, torch.nan, 4.0]]),
+        "JND(M)": torch.ones(2, 3),
+    }
     figure = figures.dependence({"α": {"M": ([0.5, 2.0], measured)}})
     top, bottom = figure.axes
     assert lines(top)["M"].get_ydata().tolist() == [6, 2] and top.get_ylabel() == "K"

@@ -31,8 +31,16 @@ def parameters(tmp_path_factory):
     first.convert("RGBA").save(folder / "alpha.png")
     (folder / "cut.png").write_bytes((folder / "1.png").read_bytes()[:3000])
     return Parameters(
-        images=str(folder), machine="googlenet", weights="bundled", size=SIZE, target_rank=2,
-        squared_distance=1e-5, bounded_range=0.005, total_variation=0.005, alpha=200.0, max_iter=12,
+        images=str(folder),
+        machine="googlenet",
+        weights="bundled",
+        size=SIZE,
+        target_rank=2,
+        squared_distance=1e-5,
+        bounded_range=0.005,
+        total_variation=0.005,
+        alpha=200.0,
+        max_iter=12,
         batch=3,
     )
 
@@ -70,7 +78,9 @@ def test_a_row_says_what_the_photo_gives_by_itself(parameters, table):
         assert row["jnd"] == pytest.approx(found.jnd.item(), rel=1e-3)
         pair = [x[0].permute(1, 2, 0).double().numpy() for x in (x0, found.x_jnd)]
         expected = {
-            "PSNR": sewar.psnr(*pair, MAX=255), "UQI": sewar.uqi(*pair), "SCC": sewar.scc(*pair),
+            "PSNR": sewar.psnr(*pair, MAX=255),
+            "UQI": sewar.uqi(*pair),
+            "SCC": sewar.scc(*pair),
             "VIF": sewar.vifp(*pair),
         }
         for name, value in expected.items():
@@ -85,7 +95,9 @@ def test_a_grey_photo_is_taken_as_rgb_and_a_bad_one_says_why(parameters, table, 
     path = f"{parameters.images}/{grey['image']}"
     Image.fromarray(np.stack([np.array(Image.open(path))] * 3, 2)).save(tmp_path / "rgb.png")
     with torch.no_grad():
-        answer = load_machine("googlenet")(load_photos([str(tmp_path / "rgb.png")], SIZE)[0]).argmax(1)
+        answer = load_machine("googlenet")(
+            load_photos([str(tmp_path / "rgb.png")], SIZE)[0]
+        ).argmax(1)
     assert (grey["error"], grey["label"]) == (None, answer.item())
 
 

@@ -53,7 +53,9 @@ def test_a_file_without_header_is_read_as_torchvisions_own(official, pixels):
     """The same logits as torchvision's network behind torchvision's preprocessing."""
     name, path, network = official
     preset = torchvision.models.get_model_weights(name).DEFAULT.transforms()
-    normalised = torchvision.transforms.v2.functional.normalize(pixels / 255, preset.mean, preset.std)
+    normalised = torchvision.transforms.v2.functional.normalize(
+        pixels / 255, preset.mean, preset.std
+    )
     machine = load_machine(name, path)
     with torch.no_grad():
         assert torch.allclose(machine(pixels), network(normalised), rtol=1e-4, atol=1e-4)
@@ -63,11 +65,20 @@ def test_a_file_without_header_is_read_as_torchvisions_own(official, pixels):
 def test_a_header_brings_categories_and_preprocessing(tmp_path, pixels):
     network = random_network("googlenet", num_classes=2, aux_logits=False, init_weights=False)
     path = tmp_path / "two.safetensors"
-    header = {"architecture": "googlenet", "categories": '["cup", "cat"]', "mean": "[1, 2, 3]", "std": "[4, 5, 6]"}
-    save_file({k: v.half() if v.ndim > 1 else v for k, v in network.state_dict().items()}, path, header)
+    header = {
+        "architecture": "googlenet",
+        "categories": '["cup", "cat"]',
+        "mean": "[1, 2, 3]",
+        "std": "[4, 5, 6]",
+    }
+    save_file(
+        {k: v.half() if v.ndim > 1 else v for k, v in network.state_dict().items()}, path, header
+    )
     machine = load_machine("googlenet", str(path))
     assert machine.categories == ["cup", "cat"]
-    network.load_state_dict({k: v.half().float() if v.ndim > 1 else v for k, v in network.state_dict().items()})
+    network.load_state_dict(
+        {k: v.half().float() if v.ndim > 1 else v for k, v in network.state_dict().items()}
+    )
     normalised = torch.stack([(pixels[:, c] - (1, 2, 3)[c]) / (4, 5, 6)[c] for c in range(3)], 1)
     with torch.no_grad():
         assert torch.allclose(machine(pixels), network(normalised), rtol=1e-4, atol=1e-3)
@@ -135,7 +146,12 @@ def test_folding_and_channels_last_leave_the_gradient_and_K(photos, steps):
         total = loss + 1e-5 * (x - x0).square().sum() + 0.005 * (outside + (across + down) / 160**2)
         x = x.detach() - 200 * torch.autograd.grad(total, x)[0]
     found = find_jnd(
-        machine, x0, target=target, cost=Cost(1e-5, 0.005, 0.005), alpha=200.0, max_iter=steps,
+        machine,
+        x0,
+        target=target,
+        cost=Cost(1e-5, 0.005, 0.005),
+        alpha=200.0,
+        max_iter=steps,
         stop_at_K=True,
     )
     assert expected.min() > 0 and (found.K - expected).abs().max() <= 1
@@ -152,17 +168,26 @@ def test_bundled_machines_are_small_and_have_a_card(name):
 def test_the_header_may_ask_for_a_size(tmp_path, pixels):
     """Small images are enlarged inside, and the gradient comes back to their own pixels."""
     network = random_network("googlenet", num_classes=2, aux_logits=False, init_weights=False)
-    header = {"architecture": "googlenet", "categories": '["cup", "cat"]', "mean": "[0, 0, 0]",
-              "std": "[255, 255, 255]", "input_size": "[64, 64]"}
+    header = {
+        "architecture": "googlenet",
+        "categories": '["cup", "cat"]',
+        "mean": "[0, 0, 0]",
+        "std": "[255, 255, 255]",
+        "input_size": "[64, 64]",
+    }
     save_file(network.state_dict(), tmp_path / "small.safetensors", header)
     machine = load_machine("googlenet", tmp_path / "small.safetensors")
     x = pixels[..., :8, :8].clone().requires_grad_()
-    enlarged = torch.nn.functional.interpolate(x / 255, (64, 64), mode="bilinear", align_corners=False)
+    enlarged = torch.nn.functional.interpolate(
+        x / 255, (64, 64), mode="bilinear", align_corners=False
+    )
     (expected,) = torch.autograd.grad(network(enlarged).square().sum(), x)
     (gradient,) = torch.autograd.grad(machine(x).square().sum(), x)
     assert torch.allclose(machine(x), network(enlarged), rtol=1e-4, atol=1e-4)
     # rounding may turn a unit off
-    assert torch.nn.functional.cosine_similarity(gradient.flatten(), expected.flatten(), dim=0) > 0.999
+    assert (
+        torch.nn.functional.cosine_similarity(gradient.flatten(), expected.flatten(), dim=0) > 0.999
+    )
 
 
 @pytest.mark.parametrize("size", [(20, 33), (5, 4), (12, 9)])
@@ -188,8 +213,13 @@ def test_bfloat16_is_the_networks_alone(pixels):
     assert found.x_end.dtype == found.confidence.dtype == torch.float32
 
 
-@pytest.mark.parametrize("found, warned", [({"avx2": True, "avx512_bf16": False}, True),
-                                           ({"avx512_bf16": True, "amx_bf16": False}, False)])
+@pytest.mark.parametrize(
+    "found, warned",
+    [
+        ({"avx2": True, "avx512_bf16": False}, True),
+        ({"avx512_bf16": True, "amx_bf16": False}, False),
+    ],
+)
 def test_a_processor_that_only_plays_bfloat16_is_warned_of(monkeypatch, recwarn, found, warned):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
     load_machine("googlenet", device="cpu")
@@ -199,7 +229,9 @@ def test_a_processor_that_only_plays_bfloat16_is_warned_of(monkeypatch, recwarn,
 
 
 def test_wrong_precisions():
-    with pytest.raises(ValueError, match="unknown precision 'half': use one of float32, tf32, bfloat16"):
+    with pytest.raises(
+        ValueError, match="unknown precision 'half': use one of float32, tf32, bfloat16"
+    ):
         load_machine("googlenet", precision="half")
     with pytest.raises(ValueError, match='cpu has no TF32: use precision="float32" there'):
         load_machine("googlenet", device="cpu", precision="tf32")
@@ -217,7 +249,9 @@ class Brightness(nn.Module):
 
 
 def test_images_the_machine_names_rightly():
-    images = torch.tensor([0, 255, 0, 255, 255], dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+    images = (
+        torch.tensor([0, 255, 0, 255, 255], dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+    )
     labels = torch.tensor([0, 1, 1, 1, 1])
     assert rightly_named(Brightness(), images, labels, 3).tolist() == [0, 1, 3]
     with pytest.raises(ValueError, match="names 4 of 5 images, 5 are needed"):
@@ -239,7 +273,9 @@ def test_images_too_small_for_the_machine(official):
     name, path, _ = official
     machine = load_machine(name, path)
     if name == "inception_v3":
-        with pytest.raises(ValueError, match="74×80 are too small for inception_v3: it needs 75×75"):
+        with pytest.raises(
+            ValueError, match="74×80 are too small for inception_v3: it needs 75×75"
+        ):
             machine(torch.zeros(1, 3, 74, 80))
     with pytest.raises(ValueError, match=r"takes pixels \(B, 3, H, W\), not \(1, 1, 80, 80\)"):
         machine(torch.zeros(1, 1, 80, 80))
@@ -297,7 +333,9 @@ class TestOfficialWeights:
         path = as_official("inception_v3", {})
         path.write_bytes(b"other")
         monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("loaded"))
-        with pytest.raises(ValueError, match="inception_v3_google-0cc3c7bd.pth is not the registered file"):
+        with pytest.raises(
+            ValueError, match="inception_v3_google-0cc3c7bd.pth is not the registered file"
+        ):
             load_machine("inception_v3", "official")
 
     def test_unregistered_ones_are_checked_by_the_hash_in_their_name(self, monkeypatch, tmp_path):

@@ -52,7 +52,9 @@ def test_enlarged_and_back_is_what_pillow_makes_of_a_plane():
     rows = np.arange(32, dtype=np.float32)[:, None] * 5 + np.arange(32, dtype=np.float32) * 2
     picture = Image.fromarray(rows, mode="F").resize((299, 299), Image.BILINEAR)
     expected = torch.from_numpy(np.array(picture.resize((32, 32), Image.BILINEAR))).double()
-    found = PAIRINGS["enlarged to 299 and back"](torch.from_numpy(rows).double().expand(1, 3, 32, 32))
+    found = PAIRINGS["enlarged to 299 and back"](
+        torch.from_numpy(rows).double().expand(1, 3, 32, 32)
+    )
     assert torch.allclose(found[0, 0], expected, atol=1e-3)
 
 
@@ -85,28 +87,41 @@ def images(x0, generator):
     def changed(size):
         return x0 + size * torch.randn(x0.shape, generator=generator)
 
-    return {"x0": x0, "x_jnd.full": changed(1), "x_end.full": changed(4), "x_jnd.none": changed(2),
-            "x_end.none": changed(30), "x_jnd.l2": changed(1)}
+    return {
+        "x0": x0,
+        "x_jnd.full": changed(1),
+        "x_end.full": changed(4),
+        "x_jnd.none": changed(2),
+        "x_end.none": changed(30),
+        "x_jnd.l2": changed(1),
+    }
 
 
 def test_means_are_of_the_moments_named(x0, images):
     found = Multiverse("table2", images, [PLAIN])
     assert found.means.index.get_level_values("images").tolist() == ["x(K)", "end", "x(K), end"]
-    for title, arms in {"x(K)": ("x_jnd.full", "x_jnd.none"), "x(K), end": ("x_jnd.full", "x_end.none")}.items():
+    for title, arms in {
+        "x(K)": ("x_jnd.full", "x_jnd.none"),
+        "x(K), end": ("x_jnd.full", "x_end.none"),
+    }.items():
         row = found.means.loc[title].iloc[0]
         assert row["PSNR, with"] == pytest.approx(psnr(x0, images[arms[0]]).mean().item())
         assert row["SCC, without"] == pytest.approx(scc(x0, images[arms[1]]).mean().item())
 
 
 def test_errors_are_in_units_of_what_chance_allows(x0, images, monkeypatch):
-    table = {arm: {"PSNR": 340.0, "UQI": 0.9, "SCC": 0.5, "VIF": 0.2} for arm in ("with", "without")}
+    table = {
+        arm: {"PSNR": 340.0, "UQI": 0.9, "SCC": 0.5, "VIF": 0.2} for arm in ("with", "without")
+    }
     monkeypatch.setitem(PAPER["tables"], "table2", table)
     found = Multiverse("table2", images, [PLAIN])
     values = uqi(x0, images["x_jnd.full"])
     unit = 2 * values.std().item() / 3**0.5 + 0.005
     expected = abs(values.mean().item() - 0.9) / unit
     assert found.errors.loc["x(K)"].iloc[0]["UQI, with"] == pytest.approx(expected)
-    both = [vif(x0, images["x_jnd.full"], form=form).mean().item() for form in ("sewar", "sewar 0.4.1")]
+    both = [
+        vif(x0, images["x_jnd.full"], form=form).mean().item() for form in ("sewar", "sewar 0.4.1")
+    ]
     assert found.means.loc["x(K)"].iloc[0]["VIF, with"] in [pytest.approx(value) for value in both]
 
 
@@ -116,7 +131,9 @@ def test_a_pipeline_that_made_the_numbers_is_found(x0, images, monkeypatch):
     table = {}
     for column, name in {"with": "x_jnd.full", "without": "x_end.none"}.items():
         measured = culprit.measure(x0, images[name])
-        table[column] = {k: round(measured[k].mean().item(), 2) for k in ("PSNR", "UQI", "SCC", "VIF")}
+        table[column] = {
+            k: round(measured[k].mean().item(), 2) for k in ("PSNR", "UQI", "SCC", "VIF")
+        }
         table[column]["PSNR"] = round(table[column]["PSNR"] + INT64_DB, 2)
     monkeypatch.setitem(PAPER["tables"], "table2", table)
     found = Multiverse("table2", images, [PLAIN, culprit])
@@ -139,7 +156,8 @@ def test_a_page_gets_one_readable_label_and_few_columns(images):
         near, worst = best.loc[label, "near"], best.loc[label, "worst"]
         assert name.endswith(f" ({near:.0f} near, worst {worst:.2g})")
     assert {name.split(" (")[0] for name in names if not name.startswith("x(K)")} == {
-        "the paper", "end; itself; both 0..255; floats",
+        "the paper",
+        "end; itself; both 0..255; floats",
         "end; BGR; 0..255 beside −1..1, × 255; 8 bits, wrapped",
     }
     for name, (_, row) in zip(names, best.iterrows()):

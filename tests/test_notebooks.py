@@ -22,8 +22,10 @@ PROFILES = sorted((ROOT / "notebooks" / "params").glob("*/*.yaml"))
 
 def execute(folder, name, **parameters):
     return papermill.execute_notebook(
-        ROOT / "notebooks" / f"{name}.ipynb", folder / "executed.ipynb",
-        parameters | {"output": str(folder)}, progress_bar=False,
+        ROOT / "notebooks" / f"{name}.ipynb",
+        folder / "executed.ipynb",
+        parameters | {"output": str(folder)},
+        progress_bar=False,
     )
 
 
@@ -32,17 +34,17 @@ FILES = {
     "idea": "psychometric.png paths.png ways.png arms.csv step-sizes.csv metrics.json",
     "reading": "choices.png readings.csv metrics.json",
     "imagenet": "fig1.png fig2-a.png fig2-b.png perturbation.png k.csv table1.csv viewer.json "
-                "images.safetensors metrics.json",
+    "images.safetensors metrics.json",
     "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv paired-test.csv paired-test-small.csv "
-               "differences.png images.safetensors metrics.json",
+    "differences.png images.safetensors metrics.json",
     "detection": "before.csv fig3.png confidence.csv curves-box.png curves-class.png perturbation.png "
-                 "inside.csv k.csv quality.csv images.safetensors metrics.json",
+    "inside.csv k.csv quality.csv images.safetensors metrics.json",
     "forensics": "table1.png table1-by-number.csv table1-best.csv table2.png table2-by-number.csv "
-                 "table2-best.csv metrics.json",
+    "table2-best.csv metrics.json",
     "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png gradients.png "
-                  "verdict.csv metrics.json",
+    "verdict.csv metrics.json",
     "psychometrics": "jnd.png jnd.csv psychometric.png thresholds.csv levels.csv weber.png weber.csv "
-                     "dependence.png dependence.csv metrics.json",
+    "dependence.png dependence.csv metrics.json",
 }
 
 
@@ -67,7 +69,9 @@ def smoke(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(ipython))
         for name in FILES:
-            parameters = yaml.safe_load((ROOT / "notebooks/params/smoke" / f"{name}.yaml").read_text())
+            parameters = yaml.safe_load(
+                (ROOT / "notebooks/params/smoke" / f"{name}.yaml").read_text()
+            )
             notebook = nbformat.from_dict(execute(folder, name, **parameters))
             executed[name] = notebook, folder / "smoke" / name
             if (ipython / "status").exists():
@@ -127,7 +131,9 @@ def test_the_executed_copy_has_no_noise(smoke, name):
 @pytest.mark.parametrize("name", FILES)
 def test_every_figure_of_the_executed_copy_has_an_alt_text(smoke, name):
     cells = smoke[name][0].cells
-    shown = [c for c in cells if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))]
+    shown = [
+        c for c in cells if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))
+    ]
     assert len(shown) == FILES[name].count(".png")
     for cell in shown:
         assert len(cell.metadata.mystnb["image"]["alt"]) > 40
@@ -149,25 +155,47 @@ def test_profiles_set_only_parameters(path):
 
 @pytest.mark.parametrize(
     "name, wrong, message",
-    [("imagenet", {"alhpa": 2.0}, "unknown parameter alhpa; imagenet has profile"),
-     ("imagenet", {"machine": "googlenett"}, "unknown machine 'googlenett'; there is googlenet"),
-     ("imagenet", {"photos": ["astronuat"]}, "no photo 'astronuat'"),
-     ("imagenet", {"size": 20}, "vif needs images of at least 25x25 pixels"),
-     ("imagenet", {"target_rank": 102}, "rank 102 is out of range"),
-     ("imagenet", {"photos": ["cat", "coffee"]}, r"curves = \[1, 2\]: name two of the photos 0\.\.1"),
-     ("cifar10", {"data": "none.npz"}, 'no data file none.npz; "official" fetches CIFAR-10'),
-     ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 200 images"),
-     ("detection", {"machine": "retinanet"}, "unknown detector 'retinanet': use 'retinanet_googlenet_fpn'"),
-     ("detection", {"category": "cart"}, "retinanet_googlenet_fpn knows no 'cart', but car"),
-     ("detection", {"box": [120, 112, 400, 172]}, "must have x1 < x2 and y1 < y2 and lie within"),
-     ("forensics", {"high_resolution": "imagnet"}, "imagnet has left no results in custom: run"),
-     ("comparison", {"max_iter": 0}, "budget = 0, but an attack needs at least 1 gradient"),
-     ("comparison", {"shown": ["coffee", 9]}, "name one of the photos and one of the target_ranks"),
-     ("comparison", {"crop": [40, 40, 64]}, r"crop = \[40, 40, 64\] is not within 96×96 pixels"),
-     ("psychometrics", {"sizes": [160]}, "machines, weights, sizes and alphas: give as many of each"),
-     ("psychometrics", {"swept": 300}, "swept = 300: take 1 to count = 200 photos"),
-     ("psychometrics", {"data": "nowhere"}, 'no folder nowhere; "packaged" needs none'),
-     ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR")],
+    [
+        ("imagenet", {"alhpa": 2.0}, "unknown parameter alhpa; imagenet has profile"),
+        ("imagenet", {"machine": "googlenett"}, "unknown machine 'googlenett'; there is googlenet"),
+        ("imagenet", {"photos": ["astronuat"]}, "no photo 'astronuat'"),
+        ("imagenet", {"size": 20}, "vif needs images of at least 25x25 pixels"),
+        ("imagenet", {"target_rank": 102}, "rank 102 is out of range"),
+        (
+            "imagenet",
+            {"photos": ["cat", "coffee"]},
+            r"curves = \[1, 2\]: name two of the photos 0\.\.1",
+        ),
+        ("cifar10", {"data": "none.npz"}, 'no data file none.npz; "official" fetches CIFAR-10'),
+        ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 200 images"),
+        (
+            "detection",
+            {"machine": "retinanet"},
+            "unknown detector 'retinanet': use 'retinanet_googlenet_fpn'",
+        ),
+        ("detection", {"category": "cart"}, "retinanet_googlenet_fpn knows no 'cart', but car"),
+        (
+            "detection",
+            {"box": [120, 112, 400, 172]},
+            "must have x1 < x2 and y1 < y2 and lie within",
+        ),
+        ("forensics", {"high_resolution": "imagnet"}, "imagnet has left no results in custom: run"),
+        ("comparison", {"max_iter": 0}, "budget = 0, but an attack needs at least 1 gradient"),
+        (
+            "comparison",
+            {"shown": ["coffee", 9]},
+            "name one of the photos and one of the target_ranks",
+        ),
+        ("comparison", {"crop": [40, 40, 64]}, r"crop = \[40, 40, 64\] is not within 96×96 pixels"),
+        (
+            "psychometrics",
+            {"sizes": [160]},
+            "machines, weights, sizes and alphas: give as many of each",
+        ),
+        ("psychometrics", {"swept": 300}, "swept = 300: take 1 to count = 200 photos"),
+        ("psychometrics", {"data": "nowhere"}, 'no folder nowhere; "packaged" needs none'),
+        ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR"),
+    ],
 )
 def test_wrong_parameters_stop_before_the_descent(tmp_path, name, wrong, message):
     with pytest.raises(papermill.PapermillExecutionError, match=message):
@@ -191,4 +219,6 @@ def test_the_pipeline_names_the_profiles_it_knows():
     snakemake = [sys.executable, "-m", "snakemake", "--dry-run", "--config", "profile=papr"]
     done = subprocess.run(snakemake, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode
-    assert "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stdout + done.stderr
+    assert (
+        "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stdout + done.stderr
+    )

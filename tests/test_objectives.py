@@ -6,7 +6,13 @@ from torchvision.ops import box_iou
 
 from jnd import Cost, find_jnd
 from jnd.objectives import (
-    AwayFrom, ClassInRegion, PlantedBox, Towards, class_change, plant, ranked_class
+    AwayFrom,
+    ClassInRegion,
+    PlantedBox,
+    Towards,
+    class_change,
+    plant,
+    ranked_class,
 )
 
 LOGITS = torch.tensor([[2.0, 1.0, -1.0], [0.0, 3.0, 2.5]])
@@ -29,7 +35,9 @@ def test_towards_is_cross_entropy_to_the_target():
 def test_away_is_the_negative_cross_entropy_of_the_label():
     away = class_change(LOGITS, 0, None)
     assert isinstance(away, AwayFrom)
-    assert torch.allclose(away.loss(LOGITS), -cross_entropy(LOGITS, torch.tensor([0, 0]), reduction="none"))
+    assert torch.allclose(
+        away.loss(LOGITS), -cross_entropy(LOGITS, torch.tensor([0, 0]), reduction="none")
+    )
     assert torch.allclose(away.confidence(LOGITS), LOGITS.softmax(1)[:, [0, 1]])
 
 
@@ -43,7 +51,9 @@ def test_ranked_class():
     assert ranked_class(LOGITS, 2).tolist() == [1, 2]
     assert ranked_class(LOGITS, 3).tolist() == [2, 0]
     for rank in 0, 4:
-        with pytest.raises(ValueError, match=rf"rank {rank} is out of range: the machine ranks 1\.\.3"):
+        with pytest.raises(
+            ValueError, match=rf"rank {rank} is out of range: the machine ranks 1\.\.3"
+        ):
             ranked_class(LOGITS, rank)
 
 
@@ -59,7 +69,9 @@ def pictures(generator, count=3):
 
 def planted(kind, count=3, category=1, score=0.9, box=BOX):
     return kind(
-        torch.tensor(box).expand(count, 4), torch.full((count,), category), torch.full((count,), score)
+        torch.tensor(box).expand(count, 4),
+        torch.full((count,), category),
+        torch.full((count,), score),
     )
 
 
@@ -69,28 +81,42 @@ def test_the_loss_of_box_and_class_is_torchvisions(size, box, generator):
     """Image by image, where torchvision takes the mean of a batch; also of boxes without an anchor."""
     detector = tiny_detector(size)
     output = detector(pictures(generator))
-    scale = torch.tensor([new / old for new, old in zip(output.resized, output.picture)])[[1, 0, 1, 0]]
+    scale = torch.tensor([new / old for new, old in zip(output.resized, output.picture)])[
+        [1, 0, 1, 0]
+    ]
     truth = [{"boxes": scale * torch.tensor([box]), "labels": torch.tensor([1])}]
     expected = [
-        sum(detector.network.compute_loss(
-            truth, {"cls_logits": output.logits[i : i + 1], "bbox_regression": output.offsets[i : i + 1]},
-            [output.anchors],
-        ).values())
+        sum(
+            detector.network.compute_loss(
+                truth,
+                {
+                    "cls_logits": output.logits[i : i + 1],
+                    "bbox_regression": output.offsets[i : i + 1],
+                },
+                [output.anchors],
+            ).values()
+        )
         for i in range(3)
     ]
-    assert torch.allclose(planted(PlantedBox, box=box).loss(output), torch.stack(expected), rtol=1e-4)
+    assert torch.allclose(
+        planted(PlantedBox, box=box).loss(output), torch.stack(expected), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("kind", DETECTIONS)
 def test_the_gradient_is_that_of_finite_differences(kind, generator):
     detector = tiny_detector().double()
     pixels = pictures(generator, 2).double()
-    objective = kind(torch.tensor(BOX).double().expand(2, 4), torch.tensor([1, 2]), torch.tensor([0.9, 0.9]))
+    objective = kind(
+        torch.tensor(BOX).double().expand(2, 4), torch.tensor([1, 2]), torch.tensor([0.9, 0.9])
+    )
     direction = torch.randn(pixels.shape, generator=generator, dtype=torch.float64)
     x = pixels.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(objective.loss(detector(x)).sum(), x)
     ahead, behind = (objective.loss(detector(pixels + h * direction)) for h in (1e-4, -1e-4))
-    assert torch.allclose((gradient * direction).flatten(1).sum(1), (ahead - behind) / 2e-4, rtol=1e-5)
+    assert torch.allclose(
+        (gradient * direction).flatten(1).sum(1), (ahead - behind) / 2e-4, rtol=1e-5
+    )
 
 
 def test_the_loss_of_the_class_asks_for_one_box_in_the_region(generator):
@@ -106,9 +132,19 @@ def test_the_loss_of_the_class_asks_for_one_box_in_the_region(generator):
 
 def test_the_region_is_for_centres_whatever_the_size():
     region, box = planted(ClassInRegion, 1), planted(PlantedBox, 1)
-    boxes = torch.tensor([[
-        BOX, (0, 0, 64, 54), (31, 26, 33, 28), (0, 14, 40, 40), (0, 14, 39.9, 40), (20, 14, 44, 27), (20, 14, 44, 26.9)
-    ]])
+    boxes = torch.tensor(
+        [
+            [
+                BOX,
+                (0, 0, 64, 54),
+                (31, 26, 33, 28),
+                (0, 14, 40, 40),
+                (0, 14, 39.9, 40),
+                (20, 14, 44, 27),
+                (20, 14, 44, 26.9),
+            ]
+        ]
+    )
     assert region.fits(boxes).tolist() == [[True, True, True, True, False, True, True]]
     assert box.fits(boxes).tolist() == [[True, False, False, False, False, True, False]]
 
@@ -127,11 +163,19 @@ def test_noticed_agrees_with_torchvisions_postprocessing(kind, generator):
                     if kind is PlantedBox:
                         return box_iou(boxes, torch.tensor([box]))[:, 0] >= 0.5
                     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-                    return ((centres >= torch.tensor(box[:2])) & (centres <= torch.tensor(box[2:]))).all(1)
+                    return (
+                        (centres >= torch.tensor(box[:2])) & (centres <= torch.tensor(box[2:]))
+                    ).all(1)
 
                 expected = [
-                    (fits(found["boxes"]) & (found["labels"] == category) & (found["scores"] >= score))
-                    .any().item() for found in output.detections()
+                    (
+                        fits(found["boxes"])
+                        & (found["labels"] == category)
+                        & (found["scores"] >= score)
+                    )
+                    .any()
+                    .item()
+                    for found in output.detections()
                 ]
                 assert objective.noticed(output).tolist() == expected
                 answers += expected

@@ -44,7 +44,11 @@ def snakemake(*arguments: str) -> list[str]:
 def run(command: list[str], root: Path, **environment: str) -> str:
     """What a command says; it must succeed."""
     done = subprocess.run(
-        command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command,
+        cwd=root,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env=os.environ | {"PYTHONPATH": str(root)} | environment,
     )
     assert done.returncode == 0, done.stdout
@@ -119,7 +123,11 @@ def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bo
     """Start a command and kill all its processes after so many seconds: its words, was it done."""
     with open(root / "log", "w+") as log:
         process = subprocess.Popen(
-            command, cwd=root, stdout=log, stderr=log, start_new_session=True,
+            command,
+            cwd=root,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
             env=os.environ | {"PYTHONPATH": str(root)},
         )
         try:
@@ -233,14 +241,16 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
     try:
         for command in commands:
             log = open(tmp_path / f"{command[0]}.out", "w")
-            started.append(subprocess.Popen(
-                command, stdout=log, stderr=log, env=os.environ | environment
-            ))
+            started.append(
+                subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment)
+            )
             time.sleep(1)
         for _ in range(60):
             state = subprocess.run(
-                ["sinfo", "--noheader", "--format=%t"], env=os.environ | environment,
-                capture_output=True, text=True,
+                ["sinfo", "--noheader", "--format=%t"],
+                env=os.environ | environment,
+                capture_output=True,
+                text=True,
             ).stdout.strip()
             if state == "idle":
                 break
@@ -257,9 +267,20 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
 def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
     root = repository(tmp_path / "root")
     command = snakemake(
-        *folder, "--executor", "slurm", "--jobs", "2", "--cores", "2",
-        "--slurm-status-command", "squeue", "--set-resources", "folder_shard:gpu=0",
-        "--default-resources", "mem_mb=1000", "runtime=60",
+        *folder,
+        "--executor",
+        "slurm",
+        "--jobs",
+        "2",
+        "--cores",
+        "2",
+        "--slurm-status-command",
+        "squeue",
+        "--set-resources",
+        "folder_shard:gpu=0",
+        "--default-resources",
+        "mem_mb=1000",
+        "runtime=60",
     )
     said = run(command, root, **slurm)
     assert said.count("submitted with SLURM jobid") >= SHARDS, said

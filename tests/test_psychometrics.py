@@ -11,8 +11,22 @@ from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.machines import Plane
 from jnd.psychometrics import (
-    BATCH, DISTORTIONS, along, blurred, border, brightness, compressed, constant_stimuli, contrast,
-    darker, distance, exponent, fit, just_noticeable, noisy, relative_distortion,
+    BATCH,
+    DISTORTIONS,
+    along,
+    blurred,
+    border,
+    brightness,
+    compressed,
+    constant_stimuli,
+    contrast,
+    darker,
+    distance,
+    exponent,
+    fit,
+    just_noticeable,
+    noisy,
+    relative_distortion,
 )
 
 
@@ -90,7 +104,9 @@ def test_blur_spreads_a_point_by_its_standard_deviation():
     spread = blurred(point, 2.5)
     offset = torch.arange(41) - 20.0
     assert spread[0, 0].sum().item() == pytest.approx(1000, rel=1e-4)
-    assert (spread[0, 0].sum(0) * offset.square()).sum().item() / 1000 == pytest.approx(2.5**2, rel=0.01)
+    assert (spread[0, 0].sum(0) * offset.square()).sum().item() / 1000 == pytest.approx(
+        2.5**2, rel=0.01
+    )
 
 
 def test_jpeg_keeps_what_is_flat_and_coarse():
@@ -99,7 +115,9 @@ def test_jpeg_keeps_what_is_flat_and_coarse():
     assert torch.equal(compressed(grey, 100), grey)
     fine = grey + 4 * (torch.arange(32) % 2)
     assert relative_distortion(fine, compressed(fine, 1)).max() < 0.01
-    assert torch.equal(compressed(fine, 20), compressed(fine, 20).mean((2, 3), keepdim=True).expand_as(fine))
+    assert torch.equal(
+        compressed(fine, 20), compressed(fine, 20).mean((2, 3), keepdim=True).expand_as(fine)
+    )
 
 
 @pytest.mark.parametrize("kind", DISTORTIONS)
@@ -149,9 +167,15 @@ def test_shares_that_fall_are_pooled():
     assert found.threshold == pytest.approx(1000 * 10 ** (1 / 6))
 
 
-@pytest.mark.parametrize("counts, first", [
-    ((1, 5, 5, 9), 10), ((1, 6, 4, 9), 10), ((5, 5, 5, 9), 1), ((1, 3, 5, 5), 100),
-])
+@pytest.mark.parametrize(
+    "counts, first",
+    [
+        ((1, 5, 5, 9), 10),
+        ((1, 6, 4, 9), 10),
+        ((5, 5, 5, 9), 1),
+        ((1, 3, 5, 5), 100),
+    ],
+)
 def test_where_the_line_is_flat_at_a_half_its_first_point_is_the_threshold(counts, first):
     assert fit(*counted(counts, 10, [1, 10, 100, 1000])).threshold == pytest.approx(first)
 

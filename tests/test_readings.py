@@ -30,18 +30,29 @@ def test_closed_range_differs_from_ours_in_its_slope_at_the_bounds_alone():
     pixels = torch.tensor([-2.0, 0.0, 7.0, 255.0, 258.0]).view(1, 1, 1, 5)
     assert closed_range(pixels, pixels).tolist() == bounded_range(pixels).tolist() == [5.0]
     assert slope(closed_range, pixels, pixels).flatten().tolist() == [-1, -1, 0, 1, 1]
-    assert slope(lambda x, _: bounded_range(x), pixels, pixels).flatten().tolist() == [-1, 0, 0, 0, 1]
+    assert slope(lambda x, _: bounded_range(x), pixels, pixels).flatten().tolist() == [
+        -1,
+        0,
+        0,
+        0,
+        1,
+    ]
 
 
 def test_exchanged_replaces_one_term_and_keeps_the_others(generator):
     x, x0 = (400 * torch.rand(2, 3, 4, 5, generator=generator) - 70 for _ in range(2))
     loss, cost = torch.tensor([1.0, 2.0]), Cost(0.3, 2.0, 0.7)
     without = Cost(0.0, 2.0, 0.7)(loss, x, x0)
-    assert torch.allclose(exchanged(cost, "squared_distance", distance)(loss, x, x0),
-                          without + 0.3 * distance(x, x0))
-    assert torch.allclose(exchanged(cost, "squared_distance", distance, 9.0)(loss, x, x0),
-                          without + 9 * distance(x, x0))
-    assert torch.allclose(exchanged(cost, "bounded_range", closed_range)(loss, x, x0), cost(loss, x, x0))
+    assert torch.allclose(
+        exchanged(cost, "squared_distance", distance)(loss, x, x0), without + 0.3 * distance(x, x0)
+    )
+    assert torch.allclose(
+        exchanged(cost, "squared_distance", distance, 9.0)(loss, x, x0),
+        without + 9 * distance(x, x0),
+    )
+    assert torch.allclose(
+        exchanged(cost, "bounded_range", closed_range)(loss, x, x0), cost(loss, x, x0)
+    )
 
 
 def test_a_walk_arrives_if_the_unsquared_distance_pulls_less_than_the_loss_pushes_at_the_line():
@@ -59,7 +70,9 @@ def test_outcome_of_a_known_change():
     found = outcome(x0, torch.stack((x0[0] + 3, x0[1] * torch.nan)), torch.tensor([7, -1]))
     assert found["K"].tolist() == pytest.approx([7, math.nan], nan_ok=True)
     assert found["jnd"].tolist() == pytest.approx([0.03, math.nan], nan_ok=True)
-    assert found["psnr"].tolist() == pytest.approx([20 * math.log10(255 / 3), math.nan], nan_ok=True)
+    assert found["psnr"].tolist() == pytest.approx(
+        [20 * math.log10(255 / 3), math.nan], nan_ok=True
+    )
 
 
 def of(K, jnd):
@@ -68,8 +81,15 @@ def of(K, jnd):
 
 def test_comparison_takes_ratios_image_by_image_before_the_median():
     ours = of([1.0, 10.0, 100.0], [1.0, 2.0, 4.0])
-    table = comparison(ours, {"units": {"faster": of([3.0, 20.0, 100.0], [2.0, 2.0, torch.nan]),
-                                        "never": of([torch.nan] * 3, [torch.nan] * 3)}})
+    table = comparison(
+        ours,
+        {
+            "units": {
+                "faster": of([3.0, 20.0, 100.0], [2.0, 2.0, torch.nan]),
+                "never": of([torch.nan] * 3, [torch.nan] * 3),
+            }
+        },
+    )
     row = table.loc[("units", "faster")]
     assert (row["K"], row["K / ours"], row["JND(M)"], row["JND / ours"]) == (20, 2, 2, 1.5)
     assert table["flip"].tolist() == [3, 3, 0] and math.isnan(table.loc[("units", "never"), "K"])
@@ -77,12 +97,25 @@ def test_comparison_takes_ratios_image_by_image_before_the_median():
 
 @pytest.fixture
 def table():
-    rows = {("ours", ""): (3, 1.0), ("units", "faster"): (2, 0.5), ("units", "never"): (0, math.nan)}
-    numbers = [{"flip": n, "K / ours": k, "JND / ours": 1.0, "PSNR, dB": 40.0} for n, k in rows.values()]
+    rows = {
+        ("ours", ""): (3, 1.0),
+        ("units", "faster"): (2, 0.5),
+        ("units", "never"): (0, math.nan),
+    }
+    numbers = [
+        {"flip": n, "K / ours": k, "JND / ours": 1.0, "PSNR, dB": 40.0} for n, k in rows.values()
+    ]
     return pd.DataFrame(numbers, index=pd.MultiIndex.from_tuples(rows))
 
 
-READING = {"id": "units", "where": "IV", "about": "α", "unclear": "It is missing.", "reading": "1", "because": "K fits"}
+READING = {
+    "id": "units",
+    "where": "IV",
+    "about": "α",
+    "unclear": "It is missing.",
+    "reading": "1",
+    "because": "K fits",
+}
 
 
 def test_words_say_what_changed_and_what_never_flips(table):
@@ -105,4 +138,13 @@ def test_readings_of_the_paper_are_complete():
     assert len(set(ids)) == len(ids)
     for r in PAPER["readings"]:
         assert {"about", "where", "unclear", "reading", "because"} <= r.keys()
-        assert r.keys() <= {"id", "about", "where", "unclear", "reading", "because", "parameter", "untried"}
+        assert r.keys() <= {
+            "id",
+            "about",
+            "where",
+            "unclear",
+            "reading",
+            "because",
+            "parameter",
+            "untried",
+        }

@@ -134,7 +134,10 @@ def test_what_the_mirror_lacks_is_fetched(entry, mirror, cache):
 
 def test_another_file_in_the_mirror_is_refused(server, entry, mirror):
     (mirror / NAME).write_bytes(CONTENT[:-1])
-    with pytest.raises(ValueError, match=rf"mirror/{NAME} is not the registered file: .*99999 of 100000 bytes.*replace it"):
+    with pytest.raises(
+        ValueError,
+        match=rf"mirror/{NAME} is not the registered file: .*99999 of 100000 bytes.*replace it",
+    ):
         fetch(NAME, entry)
     assert server.asked == []
 
@@ -166,7 +169,9 @@ def test_a_damaged_file_in_the_cache_is_replaced(server, entry, cache):
 @pytest.mark.parametrize("status", [404, 503])
 def test_an_answer_that_is_an_error(server, entry, cache, status):
     server.status = status
-    with pytest.raises(OSError, match=rf"could not fetch {NAME} from http.* \({status} .*JND_MIRROR"):
+    with pytest.raises(
+        OSError, match=rf"could not fetch {NAME} from http.* \({status} .*JND_MIRROR"
+    ):
         fetch(NAME, entry)
     assert not (cache / NAME).exists()
     server.status = 200
@@ -177,7 +182,9 @@ def test_nobody_listens(entry, cache):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}/{NAME}"
-        with pytest.raises(OSError, match="could not fetch .*[Rr]efused.*JND_MIRROR.*bundled profile"):
+        with pytest.raises(
+            OSError, match="could not fetch .*[Rr]efused.*JND_MIRROR.*bundled profile"
+        ):
             fetch(NAME, entry | {"url": nobody})
     assert not (cache / NAME).exists()
     assert_sound(fetch(NAME, entry))
@@ -223,7 +230,9 @@ def test_killed_between_the_last_byte_and_the_name(server, entry, cache):
 @pytest.mark.parametrize("content", [CONTENT[:60_000], CONTENT[::-1], b"<html>please log in"])
 def test_another_file_from_the_server(server, entry, cache, content):
     server.content = content
-    with pytest.raises(ValueError, match=rf"sent another file .*\({len(content)} of 100000 bytes\).*JND_MIRROR"):
+    with pytest.raises(
+        ValueError, match=rf"sent another file .*\({len(content)} of 100000 bytes\).*JND_MIRROR"
+    ):
         fetch(NAME, entry)
     assert [path.name for path in cache.iterdir()] == [f"{NAME}.lock"]
     server.content = CONTENT
@@ -257,7 +266,10 @@ def small_disk(monkeypatch, tmp_path):
 
 def test_a_full_disk(server, entry, small_disk):
     disk, remount = small_disk
-    with pytest.raises(OSError, match=r"could not keep photo.jpg .*No space left.* make room .*\(0\.1 MB\).* JND_CACHE"):
+    with pytest.raises(
+        OSError,
+        match=r"could not keep photo.jpg .*No space left.* make room .*\(0\.1 MB\).* JND_CACHE",
+    ):
         fetch(NAME, entry)
     assert not (disk / NAME).exists()
     remount("size=1m")
@@ -268,7 +280,10 @@ def test_a_full_disk(server, entry, small_disk):
 def test_a_cache_that_cannot_be_written(server, entry, small_disk):
     disk, remount = small_disk
     remount("size=1m,ro")
-    with pytest.raises(OSError, match="could not keep .*[Rr]ead-only.* let it be written, or name another in JND_CACHE"):
+    with pytest.raises(
+        OSError,
+        match="could not keep .*[Rr]ead-only.* let it be written, or name another in JND_CACHE",
+    ):
         fetch(NAME, entry)
     assert server.asked == []
     remount("rw")
@@ -282,8 +297,13 @@ def test_two_processes_fetch_the_same_file_once(server, entry, cache):
     script = "import json, runpy; registry = runpy.run_path('jnd/registry.py'); "  # without torch
     script += "print('ready', flush=True); print(registry['fetch'](*json.loads(input())))"
     processes = [
-        subprocess.Popen([sys.executable, "-c", script], cwd=DATA.parent, text=True,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=DATA.parent,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         for _ in range(2)
     ]
     for process in processes:
@@ -296,7 +316,9 @@ def test_two_processes_fetch_the_same_file_once(server, entry, cache):
     assert server.asked == [0]
 
 
-@pytest.mark.parametrize("name", ["../photo.jpg", "a/../../photo.jpg", "{tmp_path}/photo.jpg", ".", ""])
+@pytest.mark.parametrize(
+    "name", ["../photo.jpg", "a/../../photo.jpg", "{tmp_path}/photo.jpg", ".", ""]
+)
 def test_a_name_that_leaves_the_cache(server, entry, tmp_path, name):
     with pytest.raises(ValueError, match="lies outside .*: correct data/registry.yaml"):
         fetch(name.format(tmp_path=tmp_path), entry)
@@ -339,5 +361,9 @@ def test_registered_weights_are_torchvisions(network):
 def test_every_classifier_of_torchvision_can_be_checked():
     for network in torchvision.models.list_models(module=torchvision.models):
         name, entry = official_file(network)
-        assert re.fullmatch("[0-9a-f]{8,64}", entry["sha256"]) and entry["sha256"] in entry["url"] or name in REGISTRY["files"]
+        assert (
+            re.fullmatch("[0-9a-f]{8,64}", entry["sha256"])
+            and entry["sha256"] in entry["url"]
+            or name in REGISTRY["files"]
+        )
         assert entry["bytes"] > 1e6 and Path(name).name == name

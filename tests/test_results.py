@@ -17,7 +17,10 @@ def namespace(tmp_path):
     """The parameters cell of the notebook, as the notebook itself would run it."""
     cells = json.loads((results.ROOT / "notebooks" / "imagenet.ipynb").read_text())["cells"]
     names = {}
-    exec("".join(next(c for c in cells if c["metadata"].get("tags") == ["parameters"])["source"]), names)
+    exec(
+        "".join(next(c for c in cells if c["metadata"].get("tags") == ["parameters"])["source"]),
+        names,
+    )
     return names | {"output": str(tmp_path)}
 
 
@@ -36,8 +39,18 @@ def test_provenance_is_complete(run):
     run.finish({"x": 1})
     written = json.loads((run.folder / "metrics.json").read_text())["provenance"]
     assert written.keys() == {
-        "profile", "notebook", "parameters", "machine", "machine_sha256", "data", "data_sha256", "device",
-        "commit", "packages", "seconds", "date",
+        "profile",
+        "notebook",
+        "parameters",
+        "machine",
+        "machine_sha256",
+        "data",
+        "data_sha256",
+        "device",
+        "commit",
+        "packages",
+        "seconds",
+        "date",
     }
     assert written["parameters"]["max_iter"] == 150
     assert written["device"] == f"CPU, {torch.get_num_threads()} threads, bfloat16"
@@ -68,7 +81,11 @@ def test_figures_and_tables_are_files_too(run, capsys):
 @pytest.mark.parametrize(
     "wrong, error, message",
     [
-        ({"profile": "bundeld"}, ValueError, "unknown profile 'bundeld': use one of bundled, paper, smoke"),
+        (
+            {"profile": "bundeld"},
+            ValueError,
+            "unknown profile 'bundeld': use one of bundled, paper, smoke",
+        ),
         ({"alpha": "fast"}, TypeError, "alpha = 'fast' must be of type float"),
         ({"max_iter": 2.5}, TypeError, "max_iter = 2.5 must be of type int"),
         ({"size": True}, TypeError, "size = True must be of type int"),
@@ -91,18 +108,27 @@ def test_a_whole_number_serves_as_a_float(namespace):
 
 
 def test_quality_table_sets_the_paper_beside_the_means():
-    values = {name: torch.tensor([1.0, 2.0, torch.nan, 9.0]) for name in ("PSNR", "UQI", "SCC", "VIF")}
+    values = {
+        name: torch.tensor([1.0, 2.0, torch.nan, 9.0]) for name in ("PSNR", "UQI", "SCC", "VIF")
+    }
     table = quality_table("table1", {"jnd": {"full": values}}, slice(3))
     assert list(table.columns) == ["paper, with", "paper, without", "x(K), full"]
     assert table.loc["UQI"].tolist() == [0.99, 0.90, 1.5]
-    assert table.loc["PSNR + 331.17 dB"].tolist() == pytest.approx([370, 350, 1.5 + 331.167], abs=1e-3)
+    assert table.loc["PSNR + 331.17 dB"].tolist() == pytest.approx(
+        [370, 350, 1.5 + 331.167], abs=1e-3
+    )
     assert table.loc["PSNR"].tolist() == pytest.approx([38.833, 18.833, 1.5], abs=1e-3)
 
 
 def test_quality_table_without_the_paper():
     values = {name: torch.tensor([2.0]) for name in ("PSNR", "UQI", "SCC", "VIF")}
     table = quality_table(None, {"end": {"full": values}})
-    assert list(table.columns) == ["end, full"] and list(table.index) == ["PSNR", "UQI", "SCC", "VIF"]
+    assert list(table.columns) == ["end, full"] and list(table.index) == [
+        "PSNR",
+        "UQI",
+        "SCC",
+        "VIF",
+    ]
 
 
 def test_the_papers_tables_have_all_four_metrics():
@@ -123,9 +149,7 @@ def ssim_by_definition(x, y):
     """Wang et al. 2004, Eq. 13, with their Gaussian window of 11×11 pixels and σ = 1.5."""
     taps = torch.exp(-torch.arange(-5, 6, dtype=x.dtype).square() / (2 * 1.5**2))
     window = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
-    mean_x, mean_y, xx, yy, xy = (
-        conv2d(z[:, None], window) for z in (x, y, x * x, y * y, x * y)
-    )
+    mean_x, mean_y, xx, yy, xy = (conv2d(z[:, None], window) for z in (x, y, x * x, y * y, x * y))
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     above = (2 * mean_x * mean_y + c1) * (2 * (xy - mean_x * mean_y) + c2)
     below = (mean_x**2 + mean_y**2 + c1) * (xx - mean_x**2 + yy - mean_y**2 + c2)
@@ -150,8 +174,10 @@ def test_closeness_is_in_the_photos_units_and_ssim_is_as_defined(generator):
 def test_holms_correction(generator):
     """p sorted, times 4, 3, 2, 1, never falling, never above 1."""
     first = {name: torch.randn(25, generator=generator) for name in METRICS}
-    second = {name: first[name] + shift * torch.rand(25, generator=generator) - 0.1
-              for name, shift in zip(METRICS, (0.2, 0.3, 0.25, 1.0))}
+    second = {
+        name: first[name] + shift * torch.rand(25, generator=generator) - 0.1
+        for name, shift in zip(METRICS, (0.2, 0.3, 0.25, 1.0))
+    }
     table = paired_table(first, second)
     in_order = table.sort_values("p")
     expected, highest = [], 0.0
@@ -183,7 +209,11 @@ def test_a_run_that_follows_another_is_about_its_subject(run, namespace):
     assert after.provenance["machine"] == "toy" and after.provenance["data"] == "1 photo"
     other = run.folder.parent / "other"
     other.mkdir()
-    provenance = run.provenance | {"machine": "plane", "data": "2 photos", "data_sha256": {"dog": "ef" * 32}}
+    provenance = run.provenance | {
+        "machine": "plane",
+        "data": "2 photos",
+        "data_sha256": {"dog": "ef" * 32},
+    }
     (other / "metrics.json").write_text(json.dumps({"provenance": provenance}))
     after.follows("other")
     assert after.provenance["machine"] == "plane"  # what comes next is about this one
@@ -192,5 +222,7 @@ def test_a_run_that_follows_another_is_about_its_subject(run, namespace):
     assert (whole["machine"], whole["data"]) == ("toy, plane", "1 photo, 2 photos")
     assert whole["data_sha256"] == {"cat": "cd" * 32, "dog": "ef" * 32}
     assert whole["device"] == run.provenance["device"]
-    with pytest.raises(FileNotFoundError, match=r"none has left no results in bundled: run notebooks/none.ipynb"):
+    with pytest.raises(
+        FileNotFoundError, match=r"none has left no results in bundled: run notebooks/none.ipynb"
+    ):
         after.follows("none")

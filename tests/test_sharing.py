@@ -56,7 +56,9 @@ def test_one_command_names_the_repository_everywhere(tmp_path):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, tmp_path / name)
     url = "https://github.com/owner/name"
-    subprocess.run(["make", "repository", f"URL={url}"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        ["make", "repository", f"URL={url}"], cwd=tmp_path, check=True, capture_output=True
+    )
     assert yaml.safe_load((tmp_path / "CITATION.cff").read_text())["repository-code"] == url
     for path in tmp_path.glob("notebooks/*.ipynb"):
         assert f"--depth 1 {url} companion" in bootstrap(path).source
@@ -93,14 +95,20 @@ def test_conda_gets_a_python_of_ours_and_the_lock():
 
 def assert_locked(python: str):
     """For a version of Python the lock holds one pin, with hashes, of all that is asked for."""
-    platform = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    platform = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+    }
     blocks = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
     pins = {}
     for block in (block for block in blocks if not block.startswith("#")):
         pin = Requirement(block.split(" \\\n")[0])
         assert re.fullmatch(r"==[\w.+]+", str(pin.specifier)) and "--hash=sha256:" in block
         if not pin.marker or pin.marker.evaluate(platform):
-            assert pins.setdefault(canonicalize_name(pin.name), pin) is pin, f"{pin} is another {pin.name}"
+            assert pins.setdefault(canonicalize_name(pin.name), pin) is pin, (
+                f"{pin} is another {pin.name}"
+            )
     for text in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]:
         asked = Requirement(text)
         (version,) = pins[canonicalize_name(asked.name)].specifier
@@ -115,15 +123,23 @@ def test_binder_plans_an_image_with_the_lock_in_it():
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     plan = done.stdout + done.stderr
-    repository, packages, own = map(plan.index, ("COPY --chown=0:0 src/ ${REPO_DIR}/",
-                                                 '--file "environment.yml"', "RUN ./postBuild"))
+    repository, packages, own = map(
+        plan.index,
+        ("COPY --chown=0:0 src/ ${REPO_DIR}/", '--file "environment.yml"', "RUN ./postBuild"),
+    )
     assert repository < packages < own  # the lock is a file of the repository
 
 
 @pytest.mark.slow
 def test_colab_gets_the_package_and_keeps_its_torch_and_numpy(tmp_path):
     """A stand-in for Colab: an environment that has torch and the rest, but not what jnd adds."""
-    added = {"eagerpy", "foolbox", "jnd", "pooch", "safetensors"}  # each the beginning of its files' names
+    added = {
+        "eagerpy",
+        "foolbox",
+        "jnd",
+        "pooch",
+        "safetensors",
+    }  # each the beginning of its files' names
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
@@ -135,14 +151,22 @@ def test_colab_gets_the_package_and_keeps_its_torch_and_numpy(tmp_path):
     (own / "theirs.pth").write_text(str(theirs))
 
     cell = re.sub(r"--depth 1 \S+", f"--depth 1 {ROOT.as_uri()}", bootstrap(NOTEBOOKS[0]).source)
-    script = f"import sys\nsys.modules['google.colab'] = sys\n{cell}\nimport jnd\nprint(jnd.__file__)\n"
+    script = (
+        f"import sys\nsys.modules['google.colab'] = sys\n{cell}\nimport jnd\nprint(jnd.__file__)\n"
+    )
     script += "print(jnd.load_machine('googlenet').name)"
     (tmp_path / "cell.ipy").write_text(script)
     done = subprocess.run(
-        [python, "-m", "IPython", "cell.ipy"], cwd=tmp_path, text=True, capture_output=True,
+        [python, "-m", "IPython", "cell.ipy"],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
         env={"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(tmp_path)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.split()[-2:] == [str(tmp_path / "companion" / "jnd" / "__init__.py"), "googlenet"]
+    assert done.stdout.split()[-2:] == [
+        str(tmp_path / "companion" / "jnd" / "__init__.py"),
+        "googlenet",
+    ]
     names = {path.name.split("-")[0] for path in own.glob("*.dist-info")}
     assert names >= added and not names & {"torch", "numpy", "torchvision"}

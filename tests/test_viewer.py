@@ -48,7 +48,11 @@ def test_what_is_written_is_what_the_descent_saw(tmp_path):
 
     frames = {}
     found = find_jnd(
-        Pixel(), torch.full((1, 3, 8, 8), 10.0), target=1, max_iter=9, cost=Cost.arm("none"),
+        Pixel(),
+        torch.full((1, 3, 8, 8), 10.0),
+        target=1,
+        max_iter=9,
+        cost=Cost.arm("none"),
         watch=lambda k, x: frames.update({k: x[0].clone()}),
     )
     assert list(frames) == list(range(10))

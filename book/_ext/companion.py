@@ -60,10 +60,12 @@ def claims_page(claims: list[dict], verdicts: list[dict], notebooks: set[str]) -
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |")
     return SimpleNamespace(
         table="\n".join(lines),
-        score=score({
-            title: [by_id[claim["id"]]["verdict"] for claim in claims if claim["kind"] in kinds]
-            for title, kinds in GROUPS.items()
-        }),
+        score=score(
+            {
+                title: [by_id[claim["id"]]["verdict"] for claim in claims if claim["kind"] in kinds]
+                for title, kinds in GROUPS.items()
+            }
+        ),
         summary=counts([verdict["verdict"] for verdict in verdicts]),
         count=len(claims),
     )
@@ -87,12 +89,15 @@ def score(groups: dict[str, list[str]]) -> str:
         pieces = "".join(
             f'<span class="{name.replace(" ", "-")}" style="flex-grow: {found.count(name)}">'
             f"{mark[0]} {found.count(name)}</span>"
-            for name, mark in MARKS.items() if name in found
+            for name, mark in MARKS.items()
+            if name in found
         )
         head = f"{len(found)} {title}"
         bar = f'<div role="img" aria-label="{head}: {counts(found)}">{pieces}</div>'
         bars.append(f"<p>{head}</p>\n{bar}")
-    key = " ".join(f'<span class="{n.replace(" ", "-")}">{mark}</span>' for n, mark in MARKS.items())
+    key = " ".join(
+        f'<span class="{n.replace(" ", "-")}">{mark}</span>' for n, mark in MARKS.items()
+    )
     return '<div class="score">\n' + "\n".join(bars) + f'\n<p class="score-key">{key}</p>\n</div>'
 
 
@@ -106,7 +111,10 @@ def measured_in_words(verdict: dict) -> str:
 
 def test_table(test: SimpleNamespace) -> str:
     """The paired test of a notebook's metrics.json, as a Markdown table."""
-    lines = ["| | images | with | without | difference | 95 % interval | p |", "|---|--:|--:|--:|--:|--:|--:|"]
+    lines = [
+        "| | images | with | without | difference | 95 % interval | p |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for name, row in vars(test).items():
         r = vars(row)
         lines.append(
@@ -126,7 +134,9 @@ def pipelines_table(rows: list[SimpleNamespace]) -> str:
             for metric in ("PSNR", "UQI", "SCC", "VIF")
         ]
         near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 8"
-        lines.append("| " + " | ".join([in_words([row[name] for name in LABEL]), *means, near]) + " |")
+        lines.append(
+            "| " + " | ".join([in_words([row[name] for name in LABEL]), *means, near]) + " |"
+        )
     return "\n".join(lines)
 
 
@@ -177,7 +187,8 @@ def load_numbers(app, config) -> None:
     pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})
     pages["status"] = status(
         {path.parent.name: json.loads(path.read_text("utf-8")) for path in metrics},
-        paper["claims"], {verdict["id"]: verdict["verdict"] for verdict in verdicts},
+        paper["claims"],
+        {verdict["id"]: verdict["verdict"] for verdict in verdicts},
     )
     registry = yaml.safe_load((data / "registry.yaml").read_text("utf-8"))["files"]
     pages["files"] = files_table(registry, sorted((data / "weights").glob("*.safetensors")))

@@ -100,7 +100,8 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
     p, values = measured["provenance"], measured["values"]
     leaving, pair, memory = values["leaving"], values["metrics"], values["memory"]
     others = [
-        "| what | here | beside |", "|---|--:|--:|",
+        "| what | here | beside |",
+        "|---|--:|--:|",
         "| ten photos until each is noticed; to the end of 150 updates "
         f"| {leaving['seconds, leaving']:.1f} s | {leaving['seconds, to the end']:.1f} s |",
         "| forwards of one image in these, counted "
@@ -113,9 +114,15 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
     packages = ", ".join(f"{name} {version}" for name, version in p["packages"].items())
     line = f"{p['processor']}, {p['threads']} threads · {packages} · commit {p['commit'][:16]} · {p['date'][:10]}"
     return SimpleNamespace(
-        steps=steps_table(values["steps"]), others="\n".join(others), line=line, rounds=p["rounds"],
-        precision=precision_table(values["precision"]), arms=arms_table(values["arms"]),
-        gpu=steps_table(values["gpu"]) if values["gpu"] else "**Not measured**: no GPU was at hand.",
+        steps=steps_table(values["steps"]),
+        others="\n".join(others),
+        line=line,
+        rounds=p["rounds"],
+        precision=precision_table(values["precision"]),
+        arms=arms_table(values["arms"]),
+        gpu=steps_table(values["gpu"])
+        if values["gpu"]
+        else "**Not measured**: no GPU was at hand.",
     )
 
 
@@ -141,18 +148,25 @@ def scale(measured: Mapping[str, Any]) -> SimpleNamespace:
             f"| {run['clock']:.1f} s | {run['peak']:.0f} MB |"
         )
     estimate = [
-        "| | |", "|---|--:|",
+        "| | |",
+        "|---|--:|",
         f"| {p['many']:,} photos × {per_photo:.2f} s | {p['many'] * per_photo / 3600:.1f} h |",
         f"| {shards} shards × {start:.1f} s to start | {shards * start / 3600:.1f} h |",
         f"| **time on one processor core** | **{total / 3600:.1f} h** |",
         *(f"| on {cores} cores | {total / 3600 / cores:.1f} h |" for cores in (2, 16, 100)),
     ]
     return SimpleNamespace(
-        table="\n".join(table), estimate="\n".join(estimate), start=start, slope=slope,
+        table="\n".join(table),
+        estimate="\n".join(estimate),
+        start=start,
+        slope=slope,
         off=max(abs(intercept + slope * n - s) / s for n, s in zip(photos, seconds)),
-        peaks=[run["peak"] for run in runs], forwards=forwards,
-        per_forward=1e3 * per_photo / forwards, **{n: values[n] for n in ("planned", "merged")},
-        provenance=p, parameters=", ".join(f"{n} = {v}" for n, v in p["parameters"].items()),
+        peaks=[run["peak"] for run in runs],
+        forwards=forwards,
+        per_forward=1e3 * per_photo / forwards,
+        **{n: values[n] for n in ("planned", "merged")},
+        provenance=p,
+        parameters=", ".join(f"{n} = {v}" for n, v in p["parameters"].items()),
         line=f"{p['processor']}, one thread · machine {p['machine']} {p['machine_sha256'][:8]} · "
         f"commit {p['commit'][:16]} · {p['date'][:10]}",
     )
@@ -180,15 +194,22 @@ def precision_table(found: Mapping[str, Mapping]) -> str:
     def ratios(of: Mapping) -> list[float]:
         return [b / a for a, b in zip(found["float32"]["jnd"], of["jnd"])]
 
-    return "\n".join([
-        f"| | {' | '.join(found)} |", "|---|" + "--:|" * len(found),
-        row("forward and gradient of the ten photos", lambda of: f"{of['ms']:.0f} ms"),
-        row("cosine between the gradients at x(0), lowest; median",
-            lambda of: f"{min(of['cosine']):.3f}; {median(of['cosine']):.3f}"),
-        row("K of each photo", lambda of: ", ".join(map(str, of["K"]))),
-        row("JND(M), times that in float32: lowest; median; highest",
-            lambda of: "; ".join(f"{f(ratios(of)):.2f}" for f in (min, median, max))),
-    ])
+    return "\n".join(
+        [
+            f"| | {' | '.join(found)} |",
+            "|---|" + "--:|" * len(found),
+            row("forward and gradient of the ten photos", lambda of: f"{of['ms']:.0f} ms"),
+            row(
+                "cosine between the gradients at x(0), lowest; median",
+                lambda of: f"{min(of['cosine']):.3f}; {median(of['cosine']):.3f}",
+            ),
+            row("K of each photo", lambda of: ", ".join(map(str, of["K"]))),
+            row(
+                "JND(M), times that in float32: lowest; median; highest",
+                lambda of: "; ".join(f"{f(ratios(of)):.2f}" for f in (min, median, max)),
+            ),
+        ]
+    )
 
 
 def arms_table(found: Mapping[str, Mapping]) -> str:

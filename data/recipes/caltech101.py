@@ -27,7 +27,9 @@ HELD_OUT = 0.15
 
 def read(folder):
     """-> (photos as uint8 (3, H, W) with a short side of 176, labels, categories, held-out mask)."""
-    classes = sorted(p for p in Path(folder).iterdir() if p.is_dir() and p.name != "BACKGROUND_Google")
+    classes = sorted(
+        p for p in Path(folder).iterdir() if p.is_dir() and p.name != "BACKGROUND_Google"
+    )
     photos, labels, held_out = [], [], []
     for label, directory in enumerate(classes):
         files = sorted(directory.glob("*.jpg"))
@@ -67,7 +69,9 @@ def main():
     photos, labels, categories, held_out = read(args.data)
     train = [i for i in range(len(photos)) if not held_out[i]]
     test = [i for i in range(len(photos)) if held_out[i]]
-    model = torchvision.models.googlenet(num_classes=len(categories), aux_logits=False, init_weights=True)
+    model = torchvision.models.googlenet(
+        num_classes=len(categories), aux_logits=False, init_weights=True
+    )
     if args.start:
         trunk = {k: v.float() for k, v in load_file(args.start).items() if not k.startswith("fc.")}
         model.load_state_dict(trunk, strict=False)
@@ -84,27 +88,43 @@ def main():
     test_batches = [(normalised(x), y) for x, y in held_out_batches(STAGES[-1][0])]
 
     def batches(epoch):
-        augment = v2.Compose([
-            v2.RandomResizedCrop(sizes[epoch], scale=(0.3, 1.0), antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(0.3, 0.3, 0.3),
-        ])
+        augment = v2.Compose(
+            [
+                v2.RandomResizedCrop(sizes[epoch], scale=(0.3, 1.0), antialias=True),
+                v2.RandomHorizontalFlip(),
+                v2.ColorJitter(0.3, 0.3, 0.3),
+            ]
+        )
         loader = torch.utils.data.DataLoader(
-            Photos([photos[i] for i in train], labels[train], augment), batch_size=BATCH, shuffle=True,
-            drop_last=True, num_workers=1, generator=torch.Generator().manual_seed(1000 * args.seed + epoch),
+            Photos([photos[i] for i in train], labels[train], augment),
+            batch_size=BATCH,
+            shuffle=True,
+            drop_last=True,
+            num_workers=1,
+            generator=torch.Generator().manual_seed(1000 * args.seed + epoch),
         )
         for x, y in loader:
             yield normalised(x), y
 
-    best = fit(model, batches, len(sizes), checkpoint=args.checkpoint, max_lr=0.05,
-               evaluate=lambda net: accuracy(net, test_batches, args.device),
-               steps_per_epoch=len(train) // BATCH, seed=args.seed, device=args.device)
+    best = fit(
+        model,
+        batches,
+        len(sizes),
+        checkpoint=args.checkpoint,
+        max_lr=0.05,
+        evaluate=lambda net: accuracy(net, test_batches, args.device),
+        steps_per_epoch=len(train) // BATCH,
+        seed=args.seed,
+        device=args.device,
+    )
     save_weights(best, args.out, architecture="googlenet", categories=categories)
 
     machine = load_machine("googlenet", args.out, args.device)  # as the notebooks use it
     print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
     for size in (160, 176, 224):
-        right = accuracy(machine, ((x.float(), y) for x, y in held_out_batches(size)), args.device, bf16=False)
+        right = accuracy(
+            machine, ((x.float(), y) for x, y in held_out_batches(size)), args.device, bf16=False
+        )
         print(f"top-1 on the held-out photos at {size} px: {right:.4f}")
 
 

@@ -31,7 +31,9 @@ CUTOUT = 8  # side of the square erased, pixels of 32
 GREY = 114  # what the square is filled with
 SETTINGS = {
     # stages: side the photos are enlarged to in pixels, epochs
-    "googlenet": dict(stages=[(64, 22), (96, 13)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    "googlenet": dict(
+        stages=[(64, 22), (96, 13)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD
+    ),
     # torchvision's official Inception v3 takes pixels scaled to -1..1
     "inception_v3": dict(stages=[(299, 8)], max_lr=0.02, mean=(127.5,) * 3, std=(127.5,) * 3),
 }
@@ -58,9 +60,9 @@ def augmented(photos, generator):
     flips = torch.rand(len(photos), generator=generator) < 0.5
     out = torch.empty_like(photos)
     for i, ((top, left), (y, x)) in enumerate(zip(shifts.tolist(), squares.tolist())):
-        photo = padded[i, :, top:top + 32, left:left + 32]
+        photo = padded[i, :, top : top + 32, left : left + 32]
         out[i] = photo.flip(-1) if flips[i] else photo
-        out[i, :, y:y + CUTOUT, x:x + CUTOUT] = GREY
+        out[i, :, y : y + CUTOUT, x : x + CUTOUT] = GREY
     return out
 
 
@@ -73,10 +75,17 @@ def trunk(architecture, start):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("architecture", choices=SETTINGS)
-    parser.add_argument("--data", default="official",
-                        help='"official", a copy of its archive, or a folder {train,test}/<class>/*.jpg')
-    parser.add_argument("--start", help="safetensors file whose trunk to start from; without: torchvision's")
-    parser.add_argument("--also", nargs="*", default=[], help=".npz files to report the accuracy on")
+    parser.add_argument(
+        "--data",
+        default="official",
+        help='"official", a copy of its archive, or a folder {train,test}/<class>/*.jpg',
+    )
+    parser.add_argument(
+        "--start", help="safetensors file whose trunk to start from; without: torchvision's"
+    )
+    parser.add_argument(
+        "--also", nargs="*", default=[], help=".npz files to report the accuracy on"
+    )
     parser.add_argument("--out", help="default: data/weights/<architecture>_cifar10.safetensors")
     parser.add_argument("--checkpoint", default="results/cifar10.pt")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -104,24 +113,42 @@ def main():
     def batches(epoch):
         generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
         order = torch.randperm(len(photos), generator=generator)
-        for chosen in order[:len(order) // BATCH * BATCH].split(BATCH):
+        for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
             yield enlarged(augmented(photos[chosen], generator), sides[epoch]), labels[chosen]
 
     def watched(net):
         tenth = zip(test[::10].split(250), test_labels[::10].split(250))
         return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth), args.device)
 
-    best = fit(model, batches, len(sides), checkpoint=args.checkpoint, max_lr=settings["max_lr"],
-               evaluate=watched, steps_per_epoch=len(photos) // BATCH, seed=args.seed, device=args.device)
-    save_weights(best, out, architecture=args.architecture, categories=CIFAR10,
-                 mean=settings["mean"], std=settings["std"], input_size=(sides[-1], sides[-1]))
+    best = fit(
+        model,
+        batches,
+        len(sides),
+        checkpoint=args.checkpoint,
+        max_lr=settings["max_lr"],
+        evaluate=watched,
+        steps_per_epoch=len(photos) // BATCH,
+        seed=args.seed,
+        device=args.device,
+    )
+    save_weights(
+        best,
+        out,
+        architecture=args.architecture,
+        categories=CIFAR10,
+        mean=settings["mean"],
+        std=settings["std"],
+        input_size=(sides[-1], sides[-1]),
+    )
 
     machine = load_machine(args.architecture, out, args.device)  # as the notebooks use it
     sets = {"the test images": (test, test_labels)} | {p: load_cifar10(p)[:2] for p in args.also}
     for name, (x, y) in sets.items():
         right = accuracy(machine, zip(x.float().split(250), y.split(250)), args.device, bf16=False)
-        print(f"{out}: top-1 on {name}: {right:.4f} of {len(x)}, "
-              f"± {math.sqrt(right * (1 - right) / len(x)):.4f} standard error")
+        print(
+            f"{out}: top-1 on {name}: {right:.4f} of {len(x)}, "
+            f"± {math.sqrt(right * (1 - right) / len(x)):.4f} standard error"
+        )
 
 
 if __name__ == "__main__":

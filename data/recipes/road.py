@@ -29,7 +29,9 @@ def noise(rng, shape, octaves, coarsest):
     for i in range(octaves):
         cells = np.maximum(2, np.ceil(np.array(shape) / coarsest * 2**i)).astype(int) + 1
         grid = rng.standard_normal(cells)
-        smooth = zoom(grid, np.array(shape) / (cells - 1) + 0.2, order=3, mode="nearest", grid_mode=False)
+        smooth = zoom(
+            grid, np.array(shape) / (cells - 1) + 0.2, order=3, mode="nearest", grid_mode=False
+        )
         total += 0.5**i * smooth[: shape[0], : shape[1]]
     return (total - total.mean()) / total.std()
 
@@ -41,13 +43,20 @@ def sampled(field, *place):
 
 def sky(rng, h, w, horizon):
     """Blue above, pale at the horizon, and clouds on a plane that recedes."""
-    x, y = np.linspace(-0.5, 0.5, w)[None], np.linspace(0, 1, h)[:, None] / horizon * np.ones((1, w))
+    x, y = (
+        np.linspace(-0.5, 0.5, w)[None],
+        np.linspace(0, 1, h)[:, None] / horizon * np.ones((1, w)),
+    )
     height = np.clip(1.1 - y, 0.1, None)
     colour = mix(np.full((h, w, 3), (92.0, 139.0, 197.0)), (208, 221, 231), np.clip(y, 0, 1) ** 1.2)
     field = noise(rng, (512, 512), 7, 170)
     u, v = 340 * x / height + 256, 90 / height
     clouds, lit = sampled(field, v, u), sampled(field, v - 12, u)
-    white = mix(np.full((h, w, 3), (250.0, 250.0, 250.0)), (196, 204, 216), np.clip(0.4 + 0.5 * (clouds - lit), 0, 1))
+    white = mix(
+        np.full((h, w, 3), (250.0, 250.0, 250.0)),
+        (196, 204, 216),
+        np.clip(0.4 + 0.5 * (clouds - lit), 0, 1),
+    )
     cover = 0.85 * np.clip(0.8 * clouds - 0.15, 0, 1) ** 0.7
     return colour + (white - colour) * cover[..., None]
 
@@ -67,7 +76,9 @@ def ground(rng, h, w, horizon):
     y, x = np.mgrid[0:h, 0:w].astype(float)
     depth = CAMERA * FOCAL * w / np.maximum(y - horizon * h, 0.7)  # metres
     side = (x - 0.5 * w) * depth / (FOCAL * w)
-    across = side + 1.7 - 0.00012 * np.minimum(depth, 300) ** 2  # in the right lane, a slight bend ahead
+    across = (
+        side + 1.7 - 0.00012 * np.minimum(depth, 300) ** 2
+    )  # in the right lane, a slight bend ahead
     near = np.clip(14 / depth, 0, 1)  # fine texture fades with the distance
 
     def texture(size, octaves=4):
@@ -75,13 +86,17 @@ def ground(rng, h, w, horizon):
         return sampled(field, depth * 512 / size, (across + 40) * 512 / size)
 
     patches, blades = texture(60), texture(6, 5)
-    meadow = mix(np.full((h, w, 3), (98.0, 124.0, 56.0)), (134, 142, 78), np.clip(0.5 + 0.35 * patches, 0, 1))
-    meadow *= 1 + (0.13 * blades * near ** 0.6)[..., None]
+    meadow = mix(
+        np.full((h, w, 3), (98.0, 124.0, 56.0)), (134, 142, 78), np.clip(0.5 + 0.35 * patches, 0, 1)
+    )
+    meadow *= 1 + (0.13 * blades * near**0.6)[..., None]
     wear, grain, stains = texture(25), texture(1.2, 6), texture(9)
-    asphalt = np.full((h, w, 3), (122.0, 122.0, 124.0)) * (
-        1 + 0.035 * wear + 0.04 * grain * near**0.5 + 0.02 * stains)[..., None]
+    asphalt = (
+        np.full((h, w, 3), (122.0, 122.0, 124.0))
+        * (1 + 0.035 * wear + 0.04 * grain * near**0.5 + 0.02 * stains)[..., None]
+    )
     for track in (-2.6, -1.1, 1.1, 2.6):  # wheels polish the asphalt
-        asphalt *= (1 - 0.06 * np.exp(-((across - track) / 0.3) ** 2))[..., None]
+        asphalt *= (1 - 0.06 * np.exp(-(((across - track) / 0.3) ** 2)))[..., None]
     pixel = depth / (FOCAL * w)  # metres to a pixel, for smooth edges
 
     def stripe(middle, half):
@@ -90,12 +105,19 @@ def ground(rng, h, w, horizon):
     edge = HALF_ROAD + 0.12 * texture(5)
     on_road = np.clip((edge - np.abs(across)) / (1.5 * pixel + 0.05) + 0.5, 0, 1)
     verge = np.clip((edge + 0.9 + 0.3 * texture(7) - np.abs(across)) / 0.5, 0, 1)
-    gravel = np.full((h, w, 3), (146.0, 137.0, 117.0)) * (1 + 0.1 * grain * near**0.5 + 0.05 * blades)[..., None]
+    gravel = (
+        np.full((h, w, 3), (146.0, 137.0, 117.0))
+        * (1 + 0.1 * grain * near**0.5 + 0.05 * blades)[..., None]
+    )
     picture = meadow + (gravel - meadow) * (0.75 * verge)[..., None]
     picture = picture + (asphalt - picture) * on_road[..., None]
     worn = np.clip(0.82 + 0.16 * texture(3, 5), 0, 1)
-    dashes = stripe(0.0, 0.07) * (np.clip((np.abs((depth + 2.0) % 9.0 - 4.5) - 2.2) / 0.15 + 0.5, 0, 1))
-    lines = np.maximum(dashes, np.maximum(stripe(-HALF_ROAD + 0.3, 0.06), stripe(HALF_ROAD - 0.3, 0.06)))
+    dashes = stripe(0.0, 0.07) * (
+        np.clip((np.abs((depth + 2.0) % 9.0 - 4.5) - 2.2) / 0.15 + 0.5, 0, 1)
+    )
+    lines = np.maximum(
+        dashes, np.maximum(stripe(-HALF_ROAD + 0.3, 0.06), stripe(HALF_ROAD - 0.3, 0.06))
+    )
     return mix(picture, (222, 221, 214), lines * worn), depth
 
 
@@ -106,11 +128,14 @@ def render(seed):
     picture = sky(rng, h, w, HORIZON)
     haze = np.array((203.0, 214.0, 222.0))
     for base, height, colour, share in (
-        (y0, 26, (92, 112, 122), 0.62), (y0, 15, (84, 103, 92), 0.42),
+        (y0, 26, (92, 112, 122), 0.62),
+        (y0, 15, (84, 103, 92), 0.42),
     ):
         hills = np.asarray(colour) * (1 + 0.04 * noise(rng, (h, w), 5, 90))[..., None]
         edge = ridge(rng, w, base, height, 5, w / 2)
-        picture = picture + (hills + (haze - hills) * share - picture) * below(edge, h, 1.5)[..., None]
+        picture = (
+            picture + (hills + (haze - hills) * share - picture) * below(edge, h, 1.5)[..., None]
+        )
 
     earth, depth = ground(rng, h, w, HORIZON)
     veil = 1 - np.exp(-depth / 420)
@@ -127,7 +152,11 @@ def render(seed):
         foot = y0 + 3 + 9 * open_ + 1.5 * noise(rng, (4, w), 5, 30)[0]
         leaves = noise(rng, (h, w), 6, 26)
         shade = np.clip((rows - edge) / np.maximum(foot - edge, 1), 0, 1)
-        green = mix(np.full((h, w, 3), (104.0, 126.0, 60.0)), (30, 44, 26), np.clip(0.3 + 0.55 * shade - 0.25 * leaves, 0, 1))
+        green = mix(
+            np.full((h, w, 3), (104.0, 126.0, 60.0)),
+            (30, 44, 26),
+            np.clip(0.3 + 0.55 * shade - 0.25 * leaves, 0, 1),
+        )
         green = green * dark
         green = green + (haze - green) * share
         inside = below(edge + 2.5 * leaves[0] + 1.4 * noise(rng, (h, w), 5, 14), h, 1.2)
@@ -148,7 +177,9 @@ def main():
     parser.add_argument("--out", default="data/photos/road.png")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
-    Image.fromarray(render(args.seed).round().clip(0, 255).astype(np.uint8)).save(args.out, optimize=True)
+    Image.fromarray(render(args.seed).round().clip(0, 255).astype(np.uint8)).save(
+        args.out, optimize=True
+    )
 
 
 if __name__ == "__main__":

@@ -28,9 +28,22 @@ def classification_loss(model, inputs, labels):
     return cross_entropy(model(inputs), labels, label_smoothing=0.1)
 
 
-def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch, seed=0,
-        loss=classification_loss, optimiser=partial(torch.optim.SGD, momentum=0.9, nesterov=True),
-        weight_decay=5e-4, ema=0.99, device="cpu"):
+def fit(
+    model,
+    batches,
+    epochs,
+    *,
+    checkpoint,
+    max_lr,
+    evaluate,
+    steps_per_epoch,
+    seed=0,
+    loss=classification_loss,
+    optimiser=partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    weight_decay=5e-4,
+    ema=0.99,
+    device="cpu",
+):
     """An optimiser with a one-cycle schedule; returns the averaged model.
 
     ``batches(epoch)`` yields (inputs, labels), all that ``loss(model, inputs, labels)`` needs, and
@@ -42,7 +55,10 @@ def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch
     decay = [p for p in model.parameters() if p.ndim > 1]
     no_decay = [p for p in model.parameters() if p.ndim <= 1]
     optimiser = optimiser(
-        [{"params": decay, "weight_decay": weight_decay}, {"params": no_decay, "weight_decay": 0.0}],
+        [
+            {"params": decay, "weight_decay": weight_decay},
+            {"params": no_decay, "weight_decay": 0.0},
+        ],
         lr=max_lr,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -71,10 +87,16 @@ def fit(model, batches, epochs, *, checkpoint, max_lr, evaluate, steps_per_epoch
             average.update_parameters(model)
             total += value.item()
         temporary = f"{checkpoint}.part"
-        torch.save({name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch + 1}, temporary)
+        torch.save(
+            {name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch + 1},
+            temporary,
+        )
         os.replace(temporary, checkpoint)
-        print(f"epoch {epoch + 1}/{epochs}  loss {total / steps_per_epoch:.3f}  "
-              f"held-out {evaluate(average.module):.4f}  {time.time() - began:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1}/{epochs}  loss {total / steps_per_epoch:.3f}  "
+            f"held-out {evaluate(average.module):.4f}  {time.time() - began:.0f} s",
+            flush=True,
+        )
     return average.module
 
 
@@ -96,7 +118,10 @@ def save_weights(model, path, *, mean=IMAGENET_MEAN, std=IMAGENET_STD, **metadat
         for key, value in model.state_dict().items()
     }
     metadata |= {"mean": mean, "std": std}
-    header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    header = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in metadata.items()
+    }
     save_file(state, path, header)
 
 

@@ -55,13 +55,19 @@ def read_boxes(file, size):
     root = xml.etree.ElementTree.parse(file).getroot()
     scale = size[1] / float(root.find("size/width").text)
     objects = [o for o in root.iter("object") if o.find("name").text in CATEGORIES]
-    boxes = [[scale * float(o.find(f"bndbox/{side}").text) for side in ("xmin", "ymin", "xmax", "ymax")]
-             for o in objects]
+    boxes = [
+        [scale * float(o.find(f"bndbox/{side}").text) for side in ("xmin", "ymin", "xmax", "ymax")]
+        for o in objects
+    ]
     boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     return {
         "boxes": tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=size),
-        "labels": torch.tensor([CATEGORIES.index(o.find("name").text) for o in objects], dtype=torch.int64),
-        "difficult": torch.tensor([int(o.find("difficult").text) for o in objects], dtype=torch.int64),
+        "labels": torch.tensor(
+            [CATEGORIES.index(o.find("name").text) for o in objects], dtype=torch.int64
+        ),
+        "difficult": torch.tensor(
+            [int(o.find("difficult").text) for o in objects], dtype=torch.int64
+        ),
     }
 
 
@@ -86,7 +92,9 @@ def detection_loss(model, inputs, targets):
     features = [level.float() for level in model.backbone(inputs).values()]
     outputs = {key: value.float() for key, value in model.head(features).items()}
     images = ImageList(inputs, [tuple(inputs.shape[-2:])] * len(inputs))
-    return sum(model.compute_loss(targets, outputs, model.anchor_generator(images, features)).values())
+    return sum(
+        model.compute_loss(targets, outputs, model.anchor_generator(images, features)).values()
+    )
 
 
 @torch.no_grad()
@@ -101,17 +109,27 @@ def car_ap50(detect, photos, targets, device):
         found = answer["labels"] == CAR
         metric.update(
             [{key: value[found].cpu() for key, value in answer.items()}],
-            [{"boxes": target["boxes"][cars], "labels": target["labels"][cars],
-              "iscrowd": target["difficult"][cars]}],
+            [
+                {
+                    "boxes": target["boxes"][cars],
+                    "labels": target["labels"][cars],
+                    "iscrowd": target["difficult"][cars],
+                }
+            ],
         )
     return metric.compute()["map_50"].item()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="folder VOC2007, with JPEGImages and Annotations")
-    parser.add_argument("--start", default="data/weights/googlenet_caltech101.safetensors",
-                        help="safetensors file of a GoogLeNet whose trunk to start from")
+    parser.add_argument(
+        "--data", required=True, help="folder VOC2007, with JPEGImages and Annotations"
+    )
+    parser.add_argument(
+        "--start",
+        default="data/weights/googlenet_caltech101.safetensors",
+        help="safetensors file of a GoogLeNet whose trunk to start from",
+    )
     parser.add_argument("--out", default="data/weights/retinanet_voc2007.safetensors")
     parser.add_argument("--checkpoint", default="results/voc2007.pt")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -132,33 +150,63 @@ def main():
     sizes = [size for size, epochs in STAGES for _ in range(epochs)]
 
     def batches(epoch):
-        augment = v2.Compose([
-            v2.RandomResizedCrop(sizes[epoch], scale=(0.3, 1.0), antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.ColorJitter(0.3, 0.3, 0.3),
-            v2.SanitizeBoundingBoxes(min_size=6, labels_getter=lambda sample: tuple(
-                sample[1][key] for key in ("labels", "difficult"))),
-        ])
+        augment = v2.Compose(
+            [
+                v2.RandomResizedCrop(sizes[epoch], scale=(0.3, 1.0), antialias=True),
+                v2.RandomHorizontalFlip(),
+                v2.ColorJitter(0.3, 0.3, 0.3),
+                v2.SanitizeBoundingBoxes(
+                    min_size=6,
+                    labels_getter=lambda sample: tuple(
+                        sample[1][key] for key in ("labels", "difficult")
+                    ),
+                ),
+            ]
+        )
         generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
         weights = [2.0 if has_car[i] else 1.0 for i in train]
         return DataLoader(
-            Photos([photos[i] for i in train], [targets[i] for i in train], augment), batch_size=BATCH,
-            sampler=WeightedRandomSampler(weights, len(train), generator=generator), drop_last=True,
-            num_workers=1, generator=generator, collate_fn=stacked,
+            Photos([photos[i] for i in train], [targets[i] for i in train], augment),
+            batch_size=BATCH,
+            sampler=WeightedRandomSampler(weights, len(train), generator=generator),
+            drop_last=True,
+            num_workers=1,
+            generator=generator,
+            collate_fn=stacked,
         )
 
     def evaluate(detect, every=1):
         chosen = test[::every]
-        return car_ap50(detect, [photos[i] for i in chosen], [targets[i] for i in chosen], args.device)
+        return car_ap50(
+            detect, [photos[i] for i in chosen], [targets[i] for i in chosen], args.device
+        )
 
-    best = fit(model, batches, len(sizes), checkpoint=args.checkpoint, max_lr=5e-4, loss=detection_loss,
-               optimiser=torch.optim.AdamW, weight_decay=0.05, ema=0.998,
-               evaluate=lambda net: evaluate(lambda photo: net.eval()([photo / 255])[0], every=5),
-               steps_per_epoch=len(train) // BATCH, seed=args.seed, device=args.device)
-    save_weights(best, args.out, architecture="retinanet_googlenet_fpn", categories=CATEGORIES,
-                 size=str(SIZE))
+    best = fit(
+        model,
+        batches,
+        len(sizes),
+        checkpoint=args.checkpoint,
+        max_lr=5e-4,
+        loss=detection_loss,
+        optimiser=torch.optim.AdamW,
+        weight_decay=0.05,
+        ema=0.998,
+        evaluate=lambda net: evaluate(lambda photo: net.eval()([photo / 255])[0], every=5),
+        steps_per_epoch=len(train) // BATCH,
+        seed=args.seed,
+        device=args.device,
+    )
+    save_weights(
+        best,
+        args.out,
+        architecture="retinanet_googlenet_fpn",
+        categories=CATEGORIES,
+        size=str(SIZE),
+    )
 
-    detector = load_detector("retinanet_googlenet_fpn", args.out, args.device)  # as the notebooks use it
+    detector = load_detector(
+        "retinanet_googlenet_fpn", args.out, args.device
+    )  # as the notebooks use it
     transform = detector.network.transform
     print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
     for size in (256, 320, 384):

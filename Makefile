@@ -2,6 +2,7 @@
 #                  print Tables I and II
 # make data        set up, fetch ahead what PROFILE takes from outside; says first what and how large
 # make test        set up, run the tests
+# make lint        set up, check style and types
 # make bench       set up, time the descent and the metrics beside other libraries
 # make setup       the installation alone
 
@@ -9,17 +10,22 @@ PYTHON ?= python3
 PROFILE ?= bundled
 BIN = .venv/bin
 
-.PHONY: reproduce data test bench setup lock repository
+.PHONY: reproduce data test lint bench setup lock repository
 
 reproduce: setup
 	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --config profile=$(PROFILE)
-	@$(BIN)/python -m jnd.results $(PROFILE)
+	@$(BIN)/python -m jnd.companion.tables $(PROFILE)
 
 data: setup
-	$(BIN)/python -m jnd.prefetch $(PROFILE)
+	$(BIN)/python -m jnd.companion.prefetch $(PROFILE)
 
 test: setup
 	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: setup
 	$(BIN)/python -m pip install --no-deps --require-hashes -r benchmarks/peers.lock

@@ -24,6 +24,9 @@ NOTEBOOKS = [
 FOLLOWS = {"forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
+# what a descent depends on, as jnd/support/checkpoint.py has it; and what else a shard is made by
+DESCENT = [path for part in ("*.py", "machines/*.py", "support/*.py") for path in Path("jnd").glob(part)]
+OF_SHARD = [Path("jnd/companion", f"{part}.py") for part in ("folder", "parameters", "provenance")]
 MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
 
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
@@ -45,7 +48,7 @@ rule notebook:
         "data/registry.yaml",
         "data/paper.yaml",
         Path("data/weights").glob("*.safetensors"),
-        Path("jnd").glob("*.py"),
+        Path("jnd").rglob("*.py"),
         lambda wanted: expand(
             "results/{profile}/{name}/metrics.json",
             profile=wanted.profile, name=FOLLOWS.get(wanted.name, []),
@@ -86,11 +89,11 @@ rule claims:
         expand("results/{{profile}}/{name}/metrics.json", name=NOTEBOOKS),
         "data/paper.yaml",
         "data/verdicts.yaml",
-        "jnd/claims.py",
+        "jnd/companion/claims.py",
     output:
         "results/{profile}/claims.json",
     shell:
-        "{PYTHON} -m jnd.claims {wildcards.profile}"
+        "{PYTHON} -m jnd.companion.claims results/{wildcards.profile}"
 
 
 rule book:
@@ -100,7 +103,7 @@ rule book:
         "README.md",
         "data/registry.yaml",
         Path("data/weights").glob("*"),
-        Path("jnd").glob("*.py"),
+        Path("jnd").rglob("*.py"),
         Path("data/measured").glob("*.json"),
         "data/speed.json",
         "data/scale.json",
@@ -143,7 +146,8 @@ def shards(_):
 rule folder_shard:
     input:
         Path("data/weights").glob("*.safetensors"),
-        Path("jnd").glob("*.py"),
+        DESCENT,
+        OF_SHARD,
         config["weights"] if Path(config["weights"]).is_file() else [],
     output:
         f"{TABLES}/{{number}}.parquet",
@@ -155,7 +159,7 @@ rule folder_shard:
     resources:
         gpu=1,
     shell:
-        "{PYTHON} -m jnd.folder shard {output:q} {params.parameters:q} -- {params.photos:q}"
+        "{PYTHON} -m jnd.companion.folder shard {output:q} {params.parameters:q} -- {params.photos:q}"
 
 
 rule folder:
@@ -166,4 +170,4 @@ rule folder:
     params:
         number=lambda _, input: len(input),
     shell:
-        "{PYTHON} -m jnd.folder merge {output:q} {TABLES:q} {params.number}"
+        "{PYTHON} -m jnd.companion.folder merge {output:q} {TABLES:q} {params.number}"

@@ -10,9 +10,12 @@ import json
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
+from collections.abc import Callable, Hashable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import gpu
 import numpy as np
@@ -23,25 +26,30 @@ from art.estimators.classification import PyTorchClassifier
 from foolbox import PyTorchModel
 from foolbox.attacks import LinfProjectedGradientDescentAttack
 from networks import Classifier, machines
+from processor import processor
 from torch import nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 from torchattacks import PGD
 
 from jnd import Cost, find_jnd, load_detector, load_machine
-from jnd.datasets import PACKAGED, load_photos, load_picture
-from jnd.machines import PRECISIONS
+from jnd.companion.parameters import profile_parameters
+from jnd.companion.provenance import commit
+from jnd.datasets import load_photos, load_picture, packaged_photos
+from jnd.machines.classifiers import PRECISIONS
 from jnd.metrics import quality
 from jnd.objectives import ranked_class
-from jnd.registry import DATA
-from jnd.results import commit, profile_parameters
-from processor import processor
+from jnd.support.checkout import ROOT
 
 SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]
 MEMORY = Path(__file__).with_name("memory.py")
 STEPS = (1, 5)  # lengths of a run; their difference is what the steps alone cost
 
+Name = TypeVar("Name", bound=Hashable)
 
-def contenders(classifier: Classifier, machine: nn.Module, x0: torch.Tensor) -> dict:
+
+def contenders(
+    classifier: Classifier, machine: nn.Module, x0: torch.Tensor
+) -> dict[str, Callable[[int], object]]:
     """Name -> a function that takes so many steps from x0 (B, 3, H, W) in 0..255."""
     x, y = x0 / 255, torch.arange(len(x0))
     frozen = copy.deepcopy(classifier).requires_grad_(False)
@@ -86,9 +94,9 @@ def contenders(classifier: Classifier, machine: nn.Module, x0: torch.Tensor) -> 
     }
 
 
-def interleaved(timed: dict, rounds: int) -> dict[str, np.ndarray]:
+def interleaved(timed: Mapping[Name, Callable[[], object]], rounds: int) -> dict[Name, np.ndarray]:
     """Name -> seconds of each round, after one round that does not count."""
-    seconds = {name: [] for name in timed}
+    seconds: dict[Name, list[float]] = {name: [] for name in timed}
     for _ in range(rounds + 1):
         for name, function in timed.items():
             began = time.perf_counter()
@@ -97,7 +105,9 @@ def interleaved(timed: dict, rounds: int) -> dict[str, np.ndarray]:
     return {name: np.array(values[1:]) for name, values in seconds.items()}
 
 
-def per_step(functions: dict, rounds: int) -> dict[str, np.ndarray]:
+def per_step(
+    functions: Mapping[str, Callable[[int], object]], rounds: int
+) -> dict[str, np.ndarray]:
     """Name -> seconds of a step in each round: what a longer run takes more than a shorter one."""
     few, many = STEPS
     timed = {(name, n): lambda f=f, n=n: f(n) for name, f in functions.items() for n in STEPS}
@@ -119,7 +129,7 @@ def steps(rounds: int) -> dict[str, dict]:
     found = {}
     for architecture, size, batch in SETTINGS:
         classifier, machine = machines(architecture, "cpu")
-        x0, _ = load_photos(PACKAGED[:batch], size)
+        x0, _ = load_photos(packaged_photos()[:batch], size)
         times = per_step(contenders(classifier, machine, x0), rounds)
         found[f"{architecture}, {size} px, batch {batch}"] = {
             "contenders": summary(times, "floor"),
@@ -139,7 +149,7 @@ def on_gpu(rounds: int) -> dict[str, dict]:
 
 
 def gradient_cosine(classifier: Classifier, machine: nn.Module, x0: torch.Tensor) -> float:
-    """The smallest cosine over the batch between the input gradients of the two forms of a machine."""
+    """The smallest cosine in a batch between the input gradients of a machine's two forms."""
     labels = torch.arange(len(x0))
     theirs, ours = input_gradient(classifier, x0 / 255, labels), input_gradient(machine, x0, labels)
     # eps: the gradients of random weights are shorter than its default
@@ -155,7 +165,7 @@ def input_gradient(machine: nn.Module, x: torch.Tensor, target: torch.Tensor) ->
 
 
 def precision(rounds: int, device: str) -> dict[str, dict]:
-    """The imagenet notebook's bundled machine, photos and parameters in each precision of the device."""
+    """The bundled imagenet notebook's machine, photos and parameters in each precision there is."""
     given = profile_parameters("imagenet", "bundled")
     x0, _ = load_photos(given["photos"], given["size"])
     loaded = {
@@ -171,10 +181,11 @@ def precision(rounds: int, device: str) -> dict[str, dict]:
         name: given[name] for name in ("squared_distance", "bounded_range", "total_variation")
     }
     exact = input_gradient(loaded["float32"], x0, target)
-    times = interleaved(
-        {name: lambda M=M: input_gradient(M, x0, target).cpu() for name, M in loaded.items()},
-        rounds,
-    )
+
+    def once(M: nn.Module) -> torch.Tensor:
+        return input_gradient(M, x0, target).cpu()  # which waits for a GPU
+
+    times = interleaved({name: partial(once, M) for name, M in loaded.items()}, rounds)
     found = {}
     for name, M in loaded.items():
         seen = find_jnd(
@@ -199,46 +210,50 @@ def precision(rounds: int, device: str) -> dict[str, dict]:
 def arms(rounds: int) -> dict[str, dict]:
     """A forward and a gradient for three arms, in one batch and one arm after the other."""
     googlenet = load_machine("googlenet", device="cpu")
-    photos, _ = load_photos(PACKAGED[:10], 160)
+    photos, _ = load_photos(packaged_photos()[:10], 160)
     road, _ = load_picture("road", 320)
     detector = load_detector(device="cpu")
 
     def scores(x: torch.Tensor) -> torch.Tensor:
         return detector(x).logits
 
-    found = {}
-    for title, machine, x0 in (
-        ("googlenet, one photo of 160 px", googlenet, photos[:1]),
-        ("googlenet, ten photos of 160 px", googlenet, photos),
-        ("retinanet_googlenet_fpn, one picture of 320 px", scores, road),
-    ):
+    return {
+        "googlenet, one photo of 160 px": three_arms(googlenet, photos[:1], rounds),
+        "googlenet, ten photos of 160 px": three_arms(googlenet, photos, rounds),
+        "retinanet_googlenet_fpn, one picture of 320 px": three_arms(scores, road, rounds),
+    }
 
-        def step(x: torch.Tensor) -> None:
-            x = x.clone().requires_grad_()
-            torch.autograd.grad(machine(x).square().sum(), x)
 
-        times = interleaved(
-            {
-                "apart": lambda: [step(x0) for _ in range(3)],
-                "together": lambda: step(x0.repeat(3, 1, 1, 1)),
-            },
-            rounds,
-        )
-        found[title] = summary(times, "apart")
-    return found
+def three_arms(
+    machine: Callable[[torch.Tensor], torch.Tensor], x0: torch.Tensor, rounds: int
+) -> dict[str, dict]:
+    def step(x: torch.Tensor) -> None:
+        x = x.clone().requires_grad_()
+        torch.autograd.grad(machine(x).square().sum(), x)
+
+    def apart() -> None:
+        for _ in range(3):
+            step(x0)
+
+    def together() -> None:
+        step(x0.repeat(3, 1, 1, 1))
+
+    return summary(interleaved({"apart": apart, "together": together}, rounds), "apart")
 
 
 def early_leaving() -> dict[str, float]:
     """Ten bundled photos to the end of 150 updates, and the same where each leaves at its K."""
     machine = load_machine("googlenet", device="cpu")
-    x0, _ = load_photos(PACKAGED, 160)
+    x0, _ = load_photos(packaged_photos(), 160)
     with torch.no_grad():
         target = ranked_class(machine(x0), 2)
-    settings = dict(target=target, cost=Cost.arm("none"), alpha=200.0, max_iter=150)
+    descend = partial(
+        find_jnd, machine, x0, target=target, cost=Cost.arm("none"), alpha=200.0, max_iter=150
+    )
     seconds = {}
     for stop in (False, True):
         began = time.perf_counter()
-        found = find_jnd(machine, x0, **settings, stop_at_K=stop)
+        found = descend(stop_at_K=stop)
         seconds["seconds, leaving" if stop else "seconds, to the end"] = time.perf_counter() - began
     left_at = found.K.where(found.K >= 0, 150)
     return seconds | {
@@ -272,7 +287,7 @@ def metrics(rounds: int) -> dict[str, dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=DATA / "speed.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "data" / "speed.json")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     packages = ("torch", "torchattacks", "foolbox", "adversarial-robustness-toolbox", "sewar")
@@ -281,7 +296,7 @@ def main() -> None:
             "processor": processor(),
             "threads": torch.get_num_threads(),
             "commit": commit(),
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "packages": {name: version(name) for name in packages},
             "rounds": args.rounds,
             "gpu": torch.cuda.get_device_name() if device == "cuda" else None,

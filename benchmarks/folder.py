@@ -12,15 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 from processor import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = (8, 16, 32, 64)
 SHARD = 8
-PARAMETERS = {
+PARAMETERS: dict[str, Any] = {
     "machine": "googlenet",
     "weights": "bundled",
     "size": 160,
@@ -32,10 +34,10 @@ PARAMETERS = {
     "max_iter": 40,
     "batch": 8,
 }
-MANY, PER_JOB = (
-    50_000,
-    64,
-)  # photos in all and in a job of folder.yaml, for what is planned and merged
+# photos in all and in a job of folder.yaml, for what is planned and merged
+MANY, PER_JOB = 50_000, 64
+
+Given = TypeVar("Given")
 
 
 def write_photos(folder: str) -> None:
@@ -51,24 +53,25 @@ def read(table: str) -> tuple[dict, int]:
     """The provenance of a table, and how many images went through the machine for it."""
     import pyarrow.parquet as pq
 
-    from jnd.folder import provenance
+    from jnd.companion.folder import provenance
 
     K, last = pq.read_table(table)["K"].to_pylist(), PARAMETERS["max_iter"]
     return provenance(table), sum((k if k >= 0 else last) + 1 for k in K)
 
 
-def apart(function, *arguments):
+def apart(function: Callable[..., Given], *arguments: object) -> Given:
     """What a function gives in a process of its own."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def cost(command: list) -> dict[str, float]:
+def cost(command: Sequence[object]) -> dict[str, float]:
     """Seconds on the processor and on the clock, and the peak of memory in MB, of a command."""
+    words = [sys.executable, "-m", *map(str, command)]
     one_thread = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", *map(str, command)],
+        words,
         cwd=ROOT,
         env=os.environ | one_thread,
         stdout=subprocess.DEVNULL,
@@ -77,7 +80,7 @@ def cost(command: list) -> dict[str, float]:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)  # as nobody else can wait for it now
     if process.returncode:
-        sys.exit(f"failed: {process.args}")
+        sys.exit(f"failed: {words}")
     return {
         "cpu": used.ru_utime + used.ru_stime,
         "clock": time.perf_counter() - began,
@@ -85,9 +88,9 @@ def cost(command: list) -> dict[str, float]:
     }
 
 
-def shard(images: Path, out: Path, names: list[str], **changed) -> dict[str, float]:
+def shard(images: Path, out: Path, names: list[str], **changed: object) -> dict[str, float]:
     parameters = json.dumps({"images": str(images)} | PARAMETERS | changed)
-    return cost(["jnd.folder", "shard", out, parameters, "--", *names])
+    return cost(["jnd.companion.folder", "shard", out, parameters, "--", *names])
 
 
 def folder_of(count: int, images: Path, out: Path) -> dict[str, float]:
@@ -98,7 +101,7 @@ def folder_of(count: int, images: Path, out: Path) -> dict[str, float]:
         shard(images, out / f"{i:05}.parquet", names[start : start + SHARD])
         for i, start in enumerate(starts)
     ]
-    costs.append(cost(["jnd.folder", "merge", out / "jnd.parquet", out, len(starts)]))
+    costs.append(cost(["jnd.companion.folder", "merge", out / "jnd.parquet", out, len(starts)]))
     return {
         "photos": count,
         "cpu": sum(c["cpu"] for c in costs),
@@ -109,7 +112,7 @@ def folder_of(count: int, images: Path, out: Path) -> dict[str, float]:
 
 
 def planned(folder: Path) -> dict[str, float]:
-    """Snakemake's part for as many photos as ImageNet's validation set has; they are empty files."""
+    """Snakemake's part for as many photos as ImageNet's validation set has; the files are empty."""
     folder.mkdir()
     for i in range(MANY):
         (folder / f"{i:05}.jpg").touch()
@@ -125,7 +128,7 @@ def merged(table: Path, folder: Path) -> dict[str, float]:
     count = MANY // max(PHOTOS)
     for i in range(count):
         (folder / f"{i:05}.parquet").symlink_to(table)
-    return cost(["jnd.folder", "merge", folder / "jnd.parquet", folder, count])
+    return cost(["jnd.companion.folder", "merge", folder / "jnd.parquet", folder, count])
 
 
 def main() -> None:

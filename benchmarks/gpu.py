@@ -3,6 +3,8 @@
 Not run yet: no GPU was at hand when it was written.
 """
 
+from collections.abc import Callable
+
 import torch
 from networks import Classifier, machines
 from torch import Tensor
@@ -10,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from jnd import Cost, find_jnd
 from jnd.datasets import load_photos
-from jnd.device import reproducible
-from jnd.machines import PRECISIONS
+from jnd.machines.classifiers import PRECISIONS
+from jnd.support.device import reproducible
 
 BATCHES = (1, 10, 64)
 
@@ -20,7 +22,7 @@ def input_gradient(classifier: Classifier, x: Tensor, y: Tensor) -> Tensor:
     return torch.autograd.grad(cross_entropy(classifier(x), y), x)[0]
 
 
-def eager(classifier: Classifier, x: Tensor, y: Tensor):
+def eager(classifier: Classifier, x: Tensor, y: Tensor) -> Callable[[int], None]:
     """Plain steps, each started by the host: steps -> None."""
 
     def floor(steps: int) -> None:
@@ -34,7 +36,7 @@ def eager(classifier: Classifier, x: Tensor, y: Tensor):
     return floor
 
 
-def graphed(classifier: Classifier, x: Tensor, y: Tensor):
+def graphed(classifier: Classifier, x: Tensor, y: Tensor) -> Callable[[int], None]:
     """Plain steps, forward and input gradient replayed as one CUDA graph: steps -> None."""
     here = x.clone().requires_grad_()
 
@@ -58,13 +60,13 @@ def graphed(classifier: Classifier, x: Tensor, y: Tensor):
     return floor
 
 
-def contenders(batch: int) -> dict:
+def contenders(batch: int) -> dict[str, Callable[[int], None]]:
     """Name -> a function that takes so many steps of Inception v3 at 299 px."""
     classifier, _ = machines("inception_v3", "cuda")
     x0 = load_photos(["coffee"], 299)[0].cuda().repeat(batch, 1, 1, 1)
     label = torch.zeros(batch, dtype=torch.int64, device="cuda")
 
-    def ours(precision: str):
+    def ours(precision: str) -> Callable[[int], None]:
         _, machine = machines("inception_v3", "cuda", precision)
 
         def descent(steps: int) -> None:

@@ -10,18 +10,19 @@ from pathlib import Path
 from networks import machines
 
 from jnd import find_jnd
-from jnd.datasets import PACKAGED, load_photos
+from jnd.datasets import load_photos, packaged_photos
 
 
 def peak() -> float:
     """MB since the process began; unlike getrusage's, not that of the process that started it."""
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1e3
+    (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status)
+    return int(kilobytes) / 1e3
 
 
 if __name__ == "__main__":
     machine = machines("inception_v3", "cpu")[1]
-    x0, _ = load_photos(PACKAGED[:10], 299)
+    x0, _ = load_photos(packaged_photos()[:10], 299)
     before = peak()
     find_jnd(machine, x0, label=0, target=1, max_iter=3)
     print(json.dumps({"before": before, "peak": peak()}))

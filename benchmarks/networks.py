@@ -6,9 +6,9 @@ import tempfile
 import torch
 import torchvision
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from jnd import load_machine
+from jnd import Machine, load_machine
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
@@ -16,17 +16,22 @@ MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.2
 class Classifier(nn.Module):
     """torchvision's network as it is, for images in 0..1: what other libraries are given."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
         self.register_buffer("mean", MEAN.view(3, 1, 1))
         self.register_buffer("std", STD.view(3, 1, 1))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.network((x - self.mean) / self.std)
 
 
-def machines(architecture: str, device: str, precision: str = "float32"):
+def machines(
+    architecture: str, device: str, precision: str = "float32"
+) -> tuple[Classifier, Machine]:
     """The same random weights in a :class:`Classifier` and in a :class:`jnd.Machine`."""
     torch.manual_seed(0)
     options = dict(num_classes=1000, aux_logits=False, init_weights=False, transform_input=False)

@@ -1,6 +1,7 @@
 """Build the book from the notebooks that one profile has run: python book/build.py --profile smoke
 
-The pages are in book/_build/html afterwards, with --pdf also book/_build/book.pdf. Nothing is executed, and only what changed is rebuilt.
+The pages are in book/_build/html afterwards, with --pdf also book/_build/book.pdf. Nothing is
+executed, and only what changed is rebuilt.
 """
 
 import argparse
@@ -40,11 +41,11 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
-def print_pdf(page: Path, pdf: Path) -> None:
+def print_pdf(browser: str, page: Path, pdf: Path) -> None:
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
-                *(chromium(), "--headless", f"--user-data-dir={profile}"),
+                *(browser, "--headless", f"--user-data-dir={profile}"),
                 "--no-sandbox",  # which root cannot have; the page is our own
                 "--virtual-time-budget=60000",  # until the formulas are set
                 *("--no-pdf-header-footer", "--generate-pdf-document-outline"),
@@ -62,7 +63,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=BOOK, metavar="DIR", help="gets _build/html")
     parser.add_argument("--pdf", action="store_true", help="print it too; needs Chromium")
     args = parser.parse_args()
-    if args.pdf and not chromium():
+    browser = chromium()
+    if args.pdf and not browser:
         sys.exit("--pdf needs Chromium on the PATH: apt-get install chromium")
 
     results = args.results.resolve() / args.profile
@@ -75,10 +77,10 @@ def main() -> None:
         nocolor()
     strict = ["build", str(BOOK), "--path-output", str(args.out), "-W", "-n", "--keep-going"]
     jupyter_book(strict, standalone_mode=False)
-    if args.pdf:
+    if args.pdf and browser:
         jupyter_book([*strict, "--builder", "singlehtml"], standalone_mode=False)
         built = args.out.resolve() / "_build"
-        print_pdf(built / "singlehtml" / "index.html", built / "book.pdf")
+        print_pdf(browser, built / "singlehtml" / "index.html", built / "book.pdf")
 
 
 if __name__ == "__main__":

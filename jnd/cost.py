@@ -1,11 +1,10 @@
 """The cost of Eq. 1: its regularisers (Eq. 5 and 6) and their weighted sum."""
 
+import math
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 
@@ -37,7 +36,7 @@ def total_variation(x: Tensor) -> Tensor:
 class Cost:
     """Eq. 1: Loss + λ‖x − x(0)‖² + BR + TV, with a weight on each regulariser.
 
-    A weight of 0 switches its term off. Each is one for all images, or (B,).
+    A weight of 0 switches its term off.
 
     Args:
         squared_distance: λ of Eq. 1, per squared grey level.
@@ -48,14 +47,13 @@ class Cost:
         ValueError: a weight is negative or not finite.
     """
 
-    squared_distance: float | Tensor = 1e-3
-    bounded_range: float | Tensor = 1.0
-    total_variation: float | Tensor = 1.0
+    squared_distance: float = 1e-3
+    bounded_range: float = 1.0
+    total_variation: float = 1.0
 
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
-            values = torch.as_tensor(weight)
-            if not ((values >= 0) & values.isfinite()).all():
+            if not 0 <= weight < math.inf:
                 raise ValueError(
                     f"Cost: {name} = {weight}, but a weight is finite and not negative"
                 )
@@ -80,35 +78,43 @@ class Cost:
             return cls(0.0, 0.0, 0.0)
         raise ValueError(f"unknown arm {name!r}: use 'full', 'l2' or 'none'")
 
-    @classmethod
-    def joined(cls, costs: Sequence["Cost"], x0: Tensor) -> "Cost":
-        """The cost of a batch that holds the images x0 (B, 3, H, W) once for each cost, in order."""
-        return cls(
-            *(
-                x0.new_tensor([getattr(cost, weight.name) for cost in costs]).repeat_interleave(
-                    len(x0)
-                )
-                for weight in fields(cls)
-            )
-        )
-
-    def select(self, images: Tensor) -> "Cost":
-        """The cost of some of the images, given by their numbers, (n,) int64."""
-        chosen = copy(self)  # not checked again: on a GPU the host would wait for that
-        vars(chosen).update({k: w[images] for k, w in vars(self).items() if _of_each(w)})
-        return chosen
-
     def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
         """Eq. 1 for a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
-        if _of_each(self.squared_distance) or self.squared_distance:
+        if self.squared_distance:
             loss = loss + self.squared_distance * squared_distance(x, x0)
-        if _of_each(self.bounded_range) or self.bounded_range:
+        if self.bounded_range:
             loss = loss + self.bounded_range * bounded_range(x)
-        if _of_each(self.total_variation) or self.total_variation:
+        if self.total_variation:
             loss = loss + self.total_variation * total_variation(x)
         return loss
 
+    def select(self, images: Tensor) -> "Cost":
+        """The cost of some of the images, given by their numbers, (n,) int64: the same."""
+        return self
 
-def _of_each(weight: float | Tensor) -> bool:
-    """Whether every image has its own."""
-    return isinstance(weight, Tensor) and weight.ndim == 1
+
+@dataclass(frozen=True)
+class CostOfEach:
+    """Eq. 1 with weights of each image's own.
+
+    Attributes:
+        weights: (3, B), of the terms of :class:`Cost`, in its order.
+    """
+
+    weights: Tensor
+
+    @classmethod
+    def of(cls, costs: Sequence[Cost], x0: Tensor) -> "CostOfEach":
+        """For a batch that holds the images x0 (B, 3, H, W) once for each cost, in order."""
+        weights = x0.new_tensor([astuple(cost) for cost in costs])
+        return cls(weights.T.repeat_interleave(len(x0), 1))
+
+    def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
+        """Eq. 1 for a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
+        of_distance, of_range, of_variation = self.weights
+        loss = loss + of_distance * squared_distance(x, x0)
+        return loss + of_range * bounded_range(x) + of_variation * total_variation(x)
+
+    def select(self, images: Tensor) -> "CostOfEach":
+        """The cost of some of the images, given by their numbers, (n,) int64."""
+        return CostOfEach(self.weights[:, images])

@@ -12,13 +12,12 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, crop, resize
 
-from jnd.registry import REGISTRY, fetch, sha256
+from jnd.support.files import sha256
+from jnd.support.registry import fetch, registered
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's categories, in the order of its labels."""
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
-PACKAGED = [n for n, p in REGISTRY["photos"].items() if "package" in REGISTRY["files"][p["file"]]]
-"""Names of the photos that packages ship."""
 
 
 def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]]:
@@ -45,7 +44,7 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
     # every name is checked before anything is fetched
     sources = [photo_source(name) for name in names]
     photos, hashes = [], {}
-    for name, (file, box) in zip(names, sources):
+    for name, (file, box) in zip(names, sources, strict=True):
         path, pixels = _found(file)
         if box:
             left, top, side = box
@@ -85,8 +84,8 @@ def load_cifar10(source: str | Path, train: bool = False) -> tuple[Tensor, Tenso
         train: of an archive, its 50,000 training images instead of its 10,000 test images.
 
     Returns:
-        images (N, 3, 32, 32) uint8, labels (N,) int64 in the order of :data:`~jnd.datasets.CIFAR10`, and the
-        SHA-256 of the file by its name.
+        images (N, 3, 32, 32) uint8, labels (N,) int64 in the order of
+        :data:`~jnd.datasets.CIFAR10`, and the SHA-256 of the file by its name.
 
     Raises:
         ValueError: the file is damaged or does not hold what is said above.
@@ -134,7 +133,7 @@ def packaged_squares(count: int, size: int, seed: int = 0) -> tuple[Tensor, dict
     Returns:
         images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each photo.
     """
-    files = [name for name, entry in REGISTRY["files"].items() if "package" in entry]
+    files = [name for name, entry in registered("files").items() if "package" in entry]
     photos = [read_rgb(fetch(name)) for name in files]
     generator = torch.Generator().manual_seed(seed)
     squares = []
@@ -180,12 +179,21 @@ def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
     Raises:
         ValueError: neither registered nor a file.
     """
-    if entry := REGISTRY["photos"].get(name):
-        return entry["file"], entry.get("crop")
-    if Path(name).is_file():
+    if Path(name).suffix and Path(name).is_file():  # registered names have none
         return Path(name), None
-    hint = difflib.get_close_matches(name, REGISTRY["photos"]) or REGISTRY["photos"]
+    photos = registered("photos")
+    if entry := photos.get(name):
+        return entry["file"], entry.get("crop")
+    hint = difflib.get_close_matches(name, photos) or photos
     raise ValueError(f"no photo {name!r}: neither a file nor registered, as are {', '.join(hint)}")
+
+
+def packaged_photos() -> list[str]:
+    """Names of the photos that packages ship."""
+    files = registered("files")
+    return [
+        name for name, photo in registered("photos").items() if "package" in files[photo["file"]]
+    ]
 
 
 def central_square(pixels: Tensor, size: int) -> Tensor:
@@ -205,9 +213,8 @@ def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
         ValueError: the picture is grey, has an alpha channel or more than 8 bits.
         OSError: it is missing or damaged.
     """
-    with Image.open(path) as image:
-        if image.mode in convert:
-            image = image.convert("RGB")
+    with Image.open(path) as file:
+        image = file.convert("RGB") if file.mode in convert else file
         if image.mode != "RGB":
             raise ValueError(
                 f"{path} is a picture of mode {image.mode}, not 8-bit RGB; convert it first, with "
@@ -226,6 +233,7 @@ def _read_cifar10_archive(path: Path, train: bool) -> tuple[np.ndarray, np.ndarr
     """Records of one byte for the label and 3 × 32 × 32 bytes for the pixels, plane by plane."""
     batches = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
     with tarfile.open(path) as archive:
-        files = [archive.extractfile(f"cifar-10-batches-bin/{batch}").read() for batch in batches]
-    records = np.frombuffer(b"".join(files), np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+        files = [archive.extractfile(f"cifar-10-batches-bin/{batch}") for batch in batches]
+        content = b"".join(file.read() for file in files if file)
+    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
     return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]

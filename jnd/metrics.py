@@ -168,6 +168,15 @@ def quality(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> 
     return {name: metric(reference, distorted, data_range) for name, metric in METRICS.items()}
 
 
+def scores(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
+    """The rows of Tables I and II and Wang and Bovik's UQI, (B,) each; NaN of an image of NaN."""
+    finite = images.isfinite().flatten(1).all(1)
+    pair = x0[finite], images[finite]
+    measured = quality(*pair) | {"UQI (Wang and Bovik)": uqi(*pair, form="wang-bovik")}
+    nothing = torch.full((len(x0),), torch.nan, dtype=torch.float64, device=x0.device)
+    return {name: nothing.masked_scatter(finite, values) for name, values in measured.items()}
+
+
 def _checked(
     reference: Tensor, distorted: Tensor, data_range: float, metric: str = "", smallest: int = 1
 ) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Make a clone of the repository usable in Colab: python jnd/notebooks/colab.py
+"""Make a clone of the repository usable in Colab: python companion/notebooks/colab.py
 
 Installs the package without its dependencies, then those that Colab lacks. What is there keeps its
 version, torch and numpy above all: pip refuses whatever would change one.
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def missing(requirements: list[str], installed: dict[str, str]) -> list[str]:
     """The requirements whose package is not installed, in whatever version."""
-    return [r for r in requirements if canonical(re.match(r"[\w.-]+", r)[0]) not in installed]
+    return [r for r in requirements if canonical(re.split(r"[^\w.-]", r)[0]) not in installed]
 
 
 def canonical(name: str) -> str:

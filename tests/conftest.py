@@ -3,8 +3,9 @@ import os
 import pytest
 import torch
 
-from jnd.registry import REGISTRY, sha256
-from jnd.weights import official_file
+from jnd.machines.weights import official_file
+from jnd.support.files import sha256
+from jnd.support.registry import registered
 
 if "JND_TEST_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same numbers wherever the tests run
@@ -27,7 +28,7 @@ def as_official(monkeypatch, tmp_path):
     def save(network, state):
         name, entry = official_file(network)
         torch.save(state, mirror / name)
-        monkeypatch.setitem(REGISTRY["files"], name, {**entry, "sha256": sha256(mirror / name)})
+        monkeypatch.setitem(registered("files"), name, {**entry, "sha256": sha256(mirror / name)})
         return mirror / name
 
     return save

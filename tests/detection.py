@@ -5,7 +5,7 @@ from torch import nn
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-from jnd.detectors import Detector
+from jnd.machines import Detector
 
 CATEGORIES = ["person", "car", "bus"]
 
@@ -39,4 +39,4 @@ def tiny_detector(size=64, spread=0.3) -> Detector:
             nn.init.kaiming_normal_(convolution[0].weight)
             convolution[1] = nn.Tanh()
     mean, std = [120.0, 115.0, 105.0], [58.0, 57.0, 57.0]
-    return Detector(network, "tiny", CATEGORIES, mean, std, sha256="")
+    return Detector(network, name="tiny", categories=CATEGORIES, mean=mean, std=std, sha256="")

@@ -19,7 +19,7 @@ def differences(expected: Any, got: Any, at: str = "") -> Iterator[str]:
         for key in sorted(expected.keys() | got.keys()):
             yield from differences(expected.get(key), got.get(key), f"{at}.{key}")
     elif isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
-        for i, pair in enumerate(zip(expected, got)):
+        for i, pair in enumerate(zip(expected, got, strict=True)):
             yield from differences(*pair, f"{at}[{i}]")
     elif not same(expected, got):
         yield f"{at}: {expected} became {got}"

@@ -10,7 +10,8 @@ from PIL import Image
 
 from jnd import datasets
 from jnd.datasets import load_cifar10, load_photos, load_picture, packaged_squares, read_rgb
-from jnd.registry import REGISTRY, fetch, sha256
+from jnd.support.files import sha256
+from jnd.support.registry import fetch, registered
 
 
 def saved(path, array):
@@ -23,7 +24,7 @@ def test_a_registered_crop_is_the_files_pixels():
     expected = skimage.data.astronaut()[288:512, 272:496]
     assert photos.dtype == torch.float32
     assert np.array_equal(photos[0].permute(1, 2, 0).numpy(), expected)
-    assert hashes == {"helmet": REGISTRY["files"]["astronaut.png"]["sha256"]}
+    assert hashes == {"helmet": registered("files")["astronaut.png"]["sha256"]}
 
 
 def test_a_file_is_cut_to_its_central_square(tmp_path):
@@ -35,7 +36,7 @@ def test_a_file_is_cut_to_its_central_square(tmp_path):
 def test_resizing_is_antialiased_and_gives_whole_grey_levels():
     photos, _ = load_photos(["cat"], 75)  # from 300 pixels: triangle filter of 8 pixels
     assert torch.equal(photos, photos.round())
-    left, top, side = REGISTRY["photos"]["cat"]["crop"]
+    left, top, side = registered("photos")["cat"]["crop"]
     array = skimage.data.chelsea()[top : top + side, left : left + side]
     image = Image.fromarray(array).resize((75, 75), Image.BILINEAR)
     assert np.abs(photos[0].permute(1, 2, 0).numpy() - np.asarray(image)).max() <= 1
@@ -53,7 +54,7 @@ def test_a_picture_keeps_its_shape(tmp_path):
 
 
 def test_every_registered_crop_lies_inside_its_photo():
-    for name, photo in REGISTRY["photos"].items():
+    for name, photo in registered("photos").items():
         if "crop" in photo:
             left, top, side = photo["crop"]
             _, height, width = read_rgb(fetch(photo["file"])).shape
@@ -136,7 +137,7 @@ def test_the_official_cifar10_is_the_registered_file(archive, monkeypatch, tmp_p
     monkeypatch.setenv("JND_MIRROR", str(tmp_path))
     with pytest.raises(ValueError, match="not the registered file"):
         load_cifar10("official")
-    monkeypatch.setitem(REGISTRY["files"][path.name], "sha256", sha256(path))
+    monkeypatch.setitem(registered("files")[path.name], "sha256", sha256(path))
     assert load_cifar10("official")[1].tolist() == [9]
 
 

@@ -74,7 +74,7 @@ def vif_of_sewar_0_4_1(x, y, sigma_nsq=2, tiny=1e-10):
         squares = (np.arange(side) - n)[:, None] ** 2 + (np.arange(side) - n) ** 2
         too_much = np.exp(-squares / (2 * (side / 5) ** 2)).sum()
 
-        def mean(z):
+        def mean(z, side=side, n=n):
             return gaussian_filter(z, side / 5, radius=n)[n:-n, n:-n]
 
         if side != 17:

@@ -13,9 +13,7 @@ SHOWS = re.compile(r'\.show_(?:figure|table)\(.*?"([\w-]+)"\s*,?\s*\)$', re.MULT
 
 
 def parts(inside: nodes.Element, kind: str) -> list[nodes.Element]:
-    return list(
-        inside.findall(lambda node: isinstance(node, nodes.container) and kind in node["classes"])
-    )
+    return [node for node in inside.findall(nodes.container) if kind in node["classes"]]
 
 
 def name_outputs(app, doctree: nodes.document) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
+from reference import MARKS, cards, counts, files_table, scale, speed, status
 from sphinx.errors import ExtensionError
 
-from jnd.multiverse import LABEL, in_words
-from jnd.results import provenance_line
-from reference import MARKS, cards, counts, files_table, scale, speed, status
+from jnd.companion.provenance import provenance_line
+from jnd.studies.multiverse import LABEL, label_text
 
 
 def namespace(items: dict) -> SimpleNamespace:
@@ -26,10 +26,19 @@ def k_table(page: SimpleNamespace) -> str:
     """K and JND(M) of every photo without and with regularisation, as a Markdown table."""
     none, full = page.arms.none, page.arms.full
     rows = zip(
-        page.photos, page.label, page.target, none.K, full.K, full.K_8bit, none.jnd, full.jnd
+        page.photos,
+        page.label,
+        page.target,
+        none.K,
+        full.K,
+        full.K_8bit,
+        none.jnd,
+        full.jnd,
+        strict=True,
     )
     lines = [
-        "| photo | answer | pulled to | K, none | K, full | K, full, 8 bits | JND, none | JND, full |",
+        "| photo | answer | pulled to | K, none | K, full | K, full, 8 bits "
+        "| JND, none | JND, full |",
         "|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for *words, k_none, k_full, k_8bit, jnd_none, jnd_full in rows:
@@ -135,7 +144,7 @@ def pipelines_table(rows: list[SimpleNamespace]) -> str:
         ]
         near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 8"
         lines.append(
-            "| " + " | ".join([in_words([row[name] for name in LABEL]), *means, near]) + " |"
+            "| " + " | ".join([label_text([row[name] for name in LABEL]), *means, near]) + " |"
         )
     return "\n".join(lines)
 

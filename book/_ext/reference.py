@@ -7,7 +7,8 @@ from statistics import linear_regression, median
 from types import SimpleNamespace
 from typing import Any
 
-from jnd.registry import fetch, sha256
+from jnd.support.files import sha256
+from jnd.support.registry import fetch
 
 MARKS = {
     "reproduced": "✓\N{NO-BREAK SPACE}reproduced",
@@ -112,7 +113,11 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
         f"before the descent | {memory['peak']:.0f} MB | {memory['before']:.0f} MB |",
     ]
     packages = ", ".join(f"{name} {version}" for name, version in p["packages"].items())
-    line = f"{p['processor']}, {p['threads']} threads · {packages} · commit {p['commit'][:16]} · {p['date'][:10]}"
+    line = (
+        f"{p['processor']}, {p['threads']} threads · {packages} · commit {p['commit'][:16]} · "
+        f"{p['date'][:10]}"
+    )
+    gpu = values["gpu"]
     return SimpleNamespace(
         steps=steps_table(values["steps"]),
         others="\n".join(others),
@@ -120,14 +125,12 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
         rounds=p["rounds"],
         precision=precision_table(values["precision"]),
         arms=arms_table(values["arms"]),
-        gpu=steps_table(values["gpu"])
-        if values["gpu"]
-        else "**Not measured**: no GPU was at hand.",
+        gpu=steps_table(gpu) if gpu else "**Not measured**: no GPU was at hand.",
     )
 
 
 def scale(measured: Mapping[str, Any]) -> SimpleNamespace:
-    """What benchmarks/folder.py has measured: ``table``, ``estimate`` and the numbers in their text.
+    """What benchmarks/folder.py has measured: ``table``, ``estimate``, the numbers in their text.
 
     ``per_photo`` and ``start``, seconds on the processor, are the slope of a straight line through
     the runs, less its shards' share of starting, and what a shard of one photo takes; ``off`` is
@@ -160,7 +163,7 @@ def scale(measured: Mapping[str, Any]) -> SimpleNamespace:
         estimate="\n".join(estimate),
         start=start,
         slope=slope,
-        off=max(abs(intercept + slope * n - s) / s for n, s in zip(photos, seconds)),
+        off=max(abs(intercept + slope * n - s) / s for n, s in zip(photos, seconds, strict=True)),
         peaks=[run["peak"] for run in runs],
         forwards=forwards,
         per_forward=1e3 * per_photo / forwards,
@@ -180,7 +183,8 @@ def steps_table(settings: Mapping[str, Mapping]) -> str:
         rows.append(f"| **{setting}** | | | {cosine} |")
         for name, row in found["contenders"].items():
             rows.append(
-                f"| {name} | {row['ms']:.1f} | {row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f}) | |"
+                f"| {name} | {row['ms']:.1f} "
+                f"| {row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f}) | |"
             )
     return "\n".join(rows)
 
@@ -192,7 +196,7 @@ def precision_table(found: Mapping[str, Mapping]) -> str:
         return f"| {title} | {' | '.join(map(cell, found.values()))} |"
 
     def ratios(of: Mapping) -> list[float]:
-        return [b / a for a, b in zip(found["float32"]["jnd"], of["jnd"])]
+        return [b / a for a, b in zip(found["float32"]["jnd"], of["jnd"], strict=True)]
 
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""The directive `{viewer} NOTEBOOK`: a slider over the iterations that jnd.viewer has kept.
+"""The directive `{viewer} NOTEBOOK`: a slider over the iterations that jnd.companion.viewer keeps.
 
 Everything is in the page; without JavaScript, and on paper, it shows x(K).
 """
@@ -18,17 +18,22 @@ PAGE = Template("""
 <div role="img" aria-label="$photo as the machine gets it: to the eye always the same photo"></div>
 <div role="img" aria-label="What was added to $photo, amplified: red is more, blue is less"></div>
 </div>
-<svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label="Confidence against iteration: that in $label starts high, that in $target rises">
+<svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" \
+aria-label="Confidence against iteration: that in $label starts high, that in $target rises">
 <polyline class="viewer-label" points="$label_points"/>
 <polyline class="viewer-target" points="$target_points"/>
 <line class="viewer-now" y2="40"/>
 </svg>
-<p class="viewer-key">Confidence, 0 to 1: <span class="viewer-label">$label</span> <span class="viewer-target">$target</span></p>
+<p class="viewer-key">Confidence, 0 to 1: <span class="viewer-label">$label</span> \
+<span class="viewer-target">$target</span></p>
 <label>Iteration <input type="range" max="$last" value="$start" aria-valuetext="$text"></label>
 <output>$text</output>
 <script type="application/json">$steps</script>
-<figcaption><p><span class="caption-text">Left, the photo at iteration <em>k</em>; right, what was added so far, from blue (&minus;$reach grey levels) to red (+$reach). Drag, or use the arrow keys.</span></p>
-<div class="legend"><p>$provenance. The amplified change is the mean of the three channels.</p></div></figcaption>
+<figcaption><p><span class="caption-text">Left, the photo at iteration <em>k</em>; right, what \
+was added so far, from blue (&minus;$reach grey levels) to red (+$reach). Drag, or use the arrow \
+keys.</span></p>
+<div class="legend"><p>$provenance. The amplified change is the mean of the three channels.</p>\
+</div></figcaption>
 </figure>
 """)
 
@@ -37,9 +42,10 @@ def says(shown: dict, frame: int) -> str:
     """What the reader is told of one frame."""
     k, (label, target) = shown["k"][frame], shown["names"]
     in_label, in_target = shown["confidence"][frame]
+    change = shown["distance"][frame] / shown["norm"]
     return (
         f"k = {k}{' = K' if k == shown['K'] else ''}: {label} {in_label:.2f}, "
-        f"{target} {in_target:.2f}, change {shown['distance'][frame] / shown['norm']:.3%} of the photo"
+        f"{target} {in_target:.2f}, change {change:.3%} of the photo"
     )
 
 
@@ -54,10 +60,12 @@ def page(shown: dict) -> str:
 
     def points(column: int) -> str:
         heights = (39 - 38 * confidence[column] for confidence in shown["confidence"])
-        return " ".join(f"{100 * step['k']:.2f},{y:.2f}" for step, y in zip(steps, heights))
+        return " ".join(
+            f"{100 * step['k']:.2f},{y:.2f}" for step, y in zip(steps, heights, strict=True)
+        )
 
     words = {"photo": shown["photo"].replace("_", " "), "provenance": shown["provenance"]}
-    words |= dict(zip(("label", "target"), shown["names"])) | steps[start]
+    words |= dict(zip(("label", "target"), shown["names"], strict=True)) | steps[start]
     return PAGE.substitute(
         {name: escape(str(word)) for name, word in words.items()},
         strip=shown["strip"],

@@ -15,9 +15,9 @@ import torchvision
 from PIL import Image
 from safetensors.torch import load_file
 from torchvision.transforms import v2
+from training import accuracy, fit, normalised, save_weights
 
 from jnd import load_machine
-from training import accuracy, fit, normalised, save_weights
 
 SHORT_SIDE = 176
 STAGES = [(128, 18), (176, 7)]  # crop size in pixels, epochs
@@ -26,7 +26,7 @@ HELD_OUT = 0.15
 
 
 def read(folder):
-    """-> (photos as uint8 (3, H, W) with a short side of 176, labels, categories, held-out mask)."""
+    """-> photos as uint8 (3, H, W) with a short side of 176, labels, categories, held-out mask."""
     classes = sorted(
         p for p in Path(folder).iterdir() if p.is_dir() and p.name != "BACKGROUND_Google"
     )

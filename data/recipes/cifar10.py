@@ -1,7 +1,8 @@
-"""Train a classifier of CIFAR-10 that enlarges the photos inside.
+r"""Train a classifier of CIFAR-10 that enlarges the photos inside.
 
     python data/recipes/cifar10.py googlenet --start trunk.safetensors
-    python data/recipes/cifar10.py inception_v3 --out results/weights/inception_v3_cifar10.safetensors
+    python data/recipes/cifar10.py inception_v3 \
+        --out results/weights/inception_v3_cifar10.safetensors
 
 The first is the bundled machine (model card: data/weights/googlenet_cifar10.md). The second stands
 for the paper's, whose weights were not published: Inception v3 at 299 px, from torchvision's
@@ -12,6 +13,7 @@ Resumable: run the same command again after an interruption.
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +21,17 @@ import torchvision
 from PIL import Image
 from safetensors.torch import load_file
 from torch.nn.functional import interpolate, pad
+from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
 
 from jnd import load_machine
 from jnd.datasets import CIFAR10, load_cifar10
-from jnd.weights import read_weights
-from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
+from jnd.machines.weights import read_weights
 
 BATCH = 128
 SHIFT = 4  # pixels of 32
 CUTOUT = 8  # side of the square erased, pixels of 32
 GREY = 114  # what the square is filled with
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     # stages: side the photos are enlarged to in pixels, epochs
     "googlenet": dict(
         stages=[(64, 22), (96, 13)], max_lr=0.1, mean=IMAGENET_MEAN, std=IMAGENET_STD
@@ -40,7 +42,7 @@ SETTINGS = {
 
 
 def read(source, train):
-    """-> photos (N, 3, 32, 32) uint8 and labels (N,), of the data set or of a folder of pictures."""
+    """-> photos (N, 3, 32, 32) uint8 and labels (N,), of the data set or a folder of pictures."""
     if not Path(source).is_dir():
         return load_cifar10(source, train)[:2]
     files = [
@@ -49,7 +51,8 @@ def read(source, train):
         for file in sorted(Path(source, "train" if train else "test", category).iterdir())
     ]
     photos = [torch.from_numpy(np.array(Image.open(file).convert("RGB"))) for file, _ in files]
-    return torch.stack(photos).permute(0, 3, 1, 2).contiguous(), torch.tensor([l for _, l in files])
+    labels = torch.tensor([label for _, label in files])
+    return torch.stack(photos).permute(0, 3, 1, 2).contiguous(), labels
 
 
 def augmented(photos, generator):
@@ -59,7 +62,7 @@ def augmented(photos, generator):
     squares = torch.randint(0, 32 - CUTOUT + 1, (len(photos), 2), generator=generator)
     flips = torch.rand(len(photos), generator=generator) < 0.5
     out = torch.empty_like(photos)
-    for i, ((top, left), (y, x)) in enumerate(zip(shifts.tolist(), squares.tolist())):
+    for i, ((top, left), (y, x)) in enumerate(zip(shifts.tolist(), squares.tolist(), strict=True)):
         photo = padded[i, :, top : top + 32, left : left + 32]
         out[i] = photo.flip(-1) if flips[i] else photo
         out[i, :, y : y + CUTOUT, x : x + CUTOUT] = GREY
@@ -117,7 +120,7 @@ def main():
             yield enlarged(augmented(photos[chosen], generator), sides[epoch]), labels[chosen]
 
     def watched(net):
-        tenth = zip(test[::10].split(250), test_labels[::10].split(250))
+        tenth = zip(test[::10].split(250), test_labels[::10].split(250), strict=True)
         return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth), args.device)
 
     best = fit(
@@ -144,7 +147,9 @@ def main():
     machine = load_machine(args.architecture, out, args.device)  # as the notebooks use it
     sets = {"the test images": (test, test_labels)} | {p: load_cifar10(p)[:2] for p in args.also}
     for name, (x, y) in sets.items():
-        right = accuracy(machine, zip(x.float().split(250), y.split(250)), args.device, bf16=False)
+        right = accuracy(
+            machine, zip(x.float().split(250), y.split(250), strict=True), args.device, bf16=False
+        )
         print(
             f"{out}: top-1 on {name}: {right:.4f} of {len(x)}, "
             f"± {math.sqrt(right * (1 - right) / len(x)):.4f} standard error"

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)  # grey levels
 IMAGENET_STD = (58.395, 57.12, 57.375)
+SGD = partial(torch.optim.SGD, momentum=0.9, nesterov=True)
 
 
 def normalised(pixels, mean=IMAGENET_MEAN, std=IMAGENET_STD):
@@ -39,7 +40,7 @@ def fit(
     steps_per_epoch,
     seed=0,
     loss=classification_loss,
-    optimiser=partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    optimiser=SGD,
     weight_decay=5e-4,
     ema=0.99,
     device="cpu",

@@ -18,9 +18,10 @@ from torchmetrics.detection import MeanAveragePrecision
 from torchvision import tv_tensors
 from torchvision.models.detection.image_list import ImageList
 from torchvision.transforms import v2
-
-from jnd.detectors import load_detector, retinanet_googlenet_fpn
 from training import fit, normalised, save_weights
+
+from jnd.machines import load_detector
+from jnd.machines.detectors import retinanet_googlenet_fpn
 
 CATEGORIES = ["aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "person", "train"]
 CAR = CATEGORIES.index("car")
@@ -33,7 +34,7 @@ FROZEN = ["conv1", "conv2", "conv3"]  # edges and colours are learnt already
 
 
 def read(folder):
-    """-> (photos as uint8 (3, H, W) with a long side of 352 at most, their boxes, held-out mask)."""
+    """-> photos as uint8 (3, H, W) of 352 px at most, their boxes, masks: has a car, held out."""
     files = sorted(Path(folder, "Annotations").glob("*.xml"))
     photos, targets = [], []
     for file in files:
@@ -53,20 +54,18 @@ def read(folder):
 def read_boxes(file, size):
     """The objects of our categories in an annotation, in pixels of a photo of this (H, W)."""
     root = xml.etree.ElementTree.parse(file).getroot()
-    scale = size[1] / float(root.find("size/width").text)
-    objects = [o for o in root.iter("object") if o.find("name").text in CATEGORIES]
-    boxes = [
-        [scale * float(o.find(f"bndbox/{side}").text) for side in ("xmin", "ymin", "xmax", "ymax")]
-        for o in objects
-    ]
-    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    scale = size[1] / float(root.findtext("size/width", ""))
+    objects = [o for o in root.iter("object") if o.findtext("name") in CATEGORIES]
+    sides = [f"bndbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
+    places = [[scale * float(o.findtext(side, "")) for side in sides] for o in objects]
+    boxes = torch.tensor(places, dtype=torch.float32).reshape(-1, 4)
     return {
         "boxes": tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=size),
         "labels": torch.tensor(
-            [CATEGORIES.index(o.find("name").text) for o in objects], dtype=torch.int64
+            [CATEGORIES.index(o.findtext("name", "")) for o in objects], dtype=torch.int64
         ),
         "difficult": torch.tensor(
-            [int(o.find("difficult").text) for o in objects], dtype=torch.int64
+            [int(o.findtext("difficult", "")) for o in objects], dtype=torch.int64
         ),
     }
 
@@ -83,7 +82,7 @@ class Photos(Dataset):
 
 
 def stacked(samples):
-    photos, targets = zip(*samples)
+    photos, targets = zip(*samples, strict=True)
     return normalised(torch.stack(photos)), list(targets)
 
 
@@ -104,7 +103,7 @@ def car_ap50(detect, photos, targets, device):
     ``detect`` maps a photo (3, H, W) in 0..255 to its boxes, scores and labels.
     """
     metric = MeanAveragePrecision(iou_thresholds=[0.5])
-    for photo, target in zip(photos, targets):
+    for photo, target in zip(photos, targets, strict=True):
         answer, cars = detect(photo.to(device).float()), target["labels"] == CAR
         found = answer["labels"] == CAR
         metric.update(
@@ -204,9 +203,8 @@ def main():
         size=str(SIZE),
     )
 
-    detector = load_detector(
-        "retinanet_googlenet_fpn", args.out, args.device
-    )  # as the notebooks use it
+    # as the notebooks use it
+    detector = load_detector("retinanet_googlenet_fpn", args.out, args.device)
     transform = detector.network.transform
     print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
     for size in (256, 320, 384):

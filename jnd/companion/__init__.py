@@ -1,0 +1,1 @@
+"""What makes the book: runs of notebooks, provenance, tables, figures, verdicts, whole folders."""

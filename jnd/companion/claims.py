@@ -1,0 +1,136 @@
+"""The paper's claims (data/paper.yaml) against what the notebooks measured: the verdicts.
+
+``python -m jnd.companion.claims results/PROFILE`` writes ``claims.json`` there and fails when a
+verdict is not the one that data/verdicts.yaml announces.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jnd.support.checkout import read_data
+from jnd.support.files import write_atomically
+
+CHECK = re.compile(r"(?P<left>.+) (?P<sign>[<=>]) (?P<right>\S+)(?: ± (?P<tolerance>\S+))?")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.
+
+    Attributes:
+        id: of the claim.
+        verdict: ``"reproduced"`` where every check holds, ``"partly"`` where some do, ``"not
+            reproduced"`` where none does, ``"not run"`` where there is nothing to check.
+        held, checked: numbers of checks; a list counts as many as it has entries.
+        measured: place in the results -> what stands there.
+        why: of ``"not run"``.
+    """
+
+    id: str
+    verdict: str
+    held: int = 0
+    checked: int = 0
+    measured: Mapping[str, Any] | None = None
+    why: str | None = None
+
+
+def judge(claim: Mapping[str, Any], metrics: Mapping[str, Any], profile: str) -> Verdict:
+    """The verdict on one claim.
+
+    Args:
+        claim: entry of ``claims`` in data/paper.yaml.
+        metrics: notebook -> its metrics.json.
+        profile: whose results these are.
+
+    Raises:
+        ValueError: a check is not understood or names a place that is not there.
+    """
+    if profile != claim.get("only", profile):
+        return Verdict(claim["id"], "not run", why=f"only the profile {claim['only']} can tell")
+    if not claim.get("checks"):
+        return Verdict(claim["id"], "not run", why=claim["why"])
+    held, checked = 0, 0
+    measured: dict[str, Any] = {}
+    for check in claim["checks"]:
+        parts = CHECK.fullmatch(check)
+        if not parts:
+            raise ValueError(f"claim {claim['id']}: cannot read the check {check!r}")
+        sides = parts["left"], parts["right"]
+        places = [side for side in sides if side[0].isalpha()]
+        for notebook in {place.split(".")[0] for place in places} - metrics.keys():
+            why = f"the notebook {notebook} has no results in the profile {profile}"
+            return Verdict(claim["id"], "not run", why=why)
+        measured |= {place: _value(place, metrics) for place in places}
+        left, right = (measured[side] if side in places else float(side) for side in sides)
+        outcomes = _outcomes(left, parts["sign"], right, float(parts["tolerance"] or 0))
+        held, checked = held + sum(outcomes), checked + len(outcomes)
+    verdict = {checked: "reproduced", 0: "not reproduced"}.get(held, "partly")
+    return Verdict(claim["id"], verdict, held, checked, measured)
+
+
+def judge_all(results: Path) -> list[Verdict]:
+    """The verdicts of a profile, given its folder in results/."""
+    metrics = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
+        for path in results.glob("*/metrics.json")
+    }
+    return [judge(claim, metrics, results.name) for claim in read_data("paper")["claims"]]
+
+
+def unannounced(verdicts: list[Verdict], profile: str) -> list[str]:
+    """What differs from data/verdicts.yaml, one line each; nothing where it has no such profile."""
+    announced = read_data("verdicts").get(profile)
+    if announced is None:
+        return []
+    return [
+        f"{v.id}: announced {announced.get(v.id, 'nothing')}, found {v.verdict} "
+        f"({v.held} of {v.checked} checks)"
+        for v in verdicts
+        if announced.get(v.id) != v.verdict
+    ]
+
+
+def _value(place: str, metrics: Mapping[str, Any]) -> Any:
+    notebook, *keys = place.split(".")
+    value = metrics[notebook]["values"]
+    for key in keys:
+        if isinstance(value, list):
+            value = value[int(key)]
+        elif key in value:
+            value = value[key]
+        else:
+            raise ValueError(f"there is no {key} in {place}; there is {', '.join(value)}")
+    return value
+
+
+def _outcomes(left: Any, sign: str, right: Any, tolerance: float) -> list[bool]:
+    """One for each entry; a value that is missing (null) holds nothing."""
+    if isinstance(left, list):
+        rights = right if isinstance(right, list) else [right] * len(left)
+        pairs = zip(left, rights, strict=True)
+        return [held for pair in pairs for held in _outcomes(pair[0], sign, pair[1], tolerance)]
+    if left is None or right is None:
+        return [False]
+    if sign == "=":
+        return [abs(left - right) <= tolerance]
+    return [left - right > -tolerance if sign == ">" else left - right < tolerance]
+
+
+def main(results: Path) -> None:
+    verdicts = judge_all(results)
+    content = json.dumps([asdict(v) for v in verdicts], indent=1)
+    write_atomically(results / "claims.json", content.encode())
+    if changes := unannounced(verdicts, results.name):
+        sys.exit(
+            "verdicts have changed; if they should, say so in data/verdicts.yaml:\n"
+            + "\n".join(changes)
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,38 @@
+"""Every figure of the notebooks, one function each."""
+
+from jnd.companion.figures.beyond import (
+    against_gradients,
+    dependence,
+    jnd_distribution,
+    psychometric_functions,
+    side_by_side,
+    weber,
+)
+from jnd.companion.figures.experiments import (
+    confidence_curves,
+    detections,
+    gallery,
+    paired_differences,
+    perturbations,
+)
+from jnd.companion.figures.idea import paths_in_the_plane, psychometric, ways
+from jnd.companion.figures.judgement import multiverse, relative_outcomes
+
+__all__ = [
+    "against_gradients",
+    "confidence_curves",
+    "dependence",
+    "detections",
+    "gallery",
+    "jnd_distribution",
+    "multiverse",
+    "paired_differences",
+    "paths_in_the_plane",
+    "perturbations",
+    "psychometric",
+    "psychometric_functions",
+    "relative_outcomes",
+    "side_by_side",
+    "ways",
+    "weber",
+]

@@ -1,0 +1,229 @@
+"""The figures beyond the paper: psychometrics and other attacks."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+from torch import Tensor
+
+from jnd.companion.figures.style import (
+    BLUE,
+    CHANGES,
+    GREY,
+    ORANGE,
+    SERIES,
+    draw_picture,
+    grey_level_bar,
+    reach_of,
+    styled,
+)
+from jnd.studies.psychometrics import Exponent, Psychometric
+from jnd.studies.statistics import Mean
+
+_QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+# one for each attack that is compared
+MARKERS = [
+    (BLUE, "D"),
+    ("#56b4e9", "s"),
+    ("black", "x"),
+    (GREY, "P"),
+    ("#cc79a7", "v"),
+    ("#e69f00", "^"),
+    ("#009e73", "o"),
+    (ORANGE, "*"),
+]
+
+
+@styled
+def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
+    """A histogram of JND(M) per machine, on one logarithmic axis, with its median.
+
+    Args:
+        jnds: machine -> (B,), NaN where the machine never noticed.
+    """
+    figure, axes = plt.subplots(
+        len(jnds), 1, figsize=(5.6, 1.5 * len(jnds)), sharex=True, squeeze=False
+    )
+    found = {name: values[values.isfinite()].cpu() for name, values in jnds.items()}
+    shown = torch.cat(list(found.values()))
+    shown = shown[shown > 0].log10()
+    low, high = shown.aminmax() if len(shown) else (-4, -1)
+    bins = 10 ** np.linspace(float(low) - 1e-3, float(high) + 1e-3, 31)
+    for axis, (name, values) in zip(axes[:, 0], found.items(), strict=True):
+        axis.hist(values.numpy(), bins=bins, color="#9ecae1")
+        median = values.nanmedian().item()
+        axis.axvline(median, color=ORANGE)
+        axis.set(xscale="log", ylabel="images", title=f"{name}: median {median:.2g}")
+    axes[-1, 0].set_xlabel("JND(M)")
+    return figure
+
+
+@styled
+def psychometric_functions(
+    shares: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]],
+    fits: Mapping[str, Mapping[str, Psychometric]],
+) -> Figure:
+    """The share of images noticed against the distortion: counted, and the line that never falls.
+
+    A panel per machine; a bar over the threshold is its bootstrap interval.
+
+    Args:
+        shares: machine -> distortion -> relative distortion and whether it was noticed, (L, B).
+        fits: machine -> distortion -> what :func:`~jnd.studies.psychometrics.fit` gives.
+    """
+    figure, axes = plt.subplots(
+        len(shares), 1, figsize=(7.4, 2.6 * len(shares)), sharex=True, squeeze=False
+    )
+    for axis, (machine, kinds) in zip(axes[:, 0], shares.items(), strict=True):
+        for (kind, (_, seen)), (colour, style) in zip(kinds.items(), SERIES, strict=False):
+            found = fits[machine][kind]
+            axis.plot(
+                found.distortions, seen.double().mean(1).cpu(), "o", color=colour, markersize=3.5
+            )
+            axis.plot(found.distortions, found.shares, style, color=colour, label=kind)
+            axis.plot([found.low, found.high], [0.5, 0.5], color=colour, linewidth=3, alpha=0.5)
+        axis.set(xscale="log", title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
+        axis.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)
+    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    axes[-1, 0].set_xlabel("relative distortion ‖x − x(0)‖₂ / ‖x(0)‖₂")
+    return figure
+
+
+@styled
+def weber(
+    scales: Sequence[float],
+    thresholds: Mapping[str, Mapping[str, Tensor]],
+    exponents: Mapping[str, Mapping[str, Exponent]],
+) -> Figure:
+    """Thresholds of scaled images over those of the images as they are, and Weber's law.
+
+    Args:
+        scales: the last is 1, the images as they are.
+        thresholds: scaling -> machine -> (S, B), grey levels; NaN where there is none.
+        exponents: scaling -> machine -> the exponent fitted.
+    """
+    figure, axes = plt.subplots(
+        1, len(thresholds), figsize=(3.4 * len(thresholds), 3.7), sharey=True, squeeze=False
+    )
+    for axis, (scaling, machines) in zip(axes[0], thresholds.items(), strict=True):
+        axis.plot(scales, scales, color=GREY, linewidth=1, label="Weber's law")
+        axis.axhline(1, color=GREY, linewidth=1, linestyle=":", label="fixed threshold")
+        for (name, sizes), (colour, style) in zip(machines.items(), SERIES, strict=False):
+            ratios = (
+                (sizes / sizes[-1])
+                .double()
+                .log()
+                .nanquantile(_QUARTILES.to(sizes.device), dim=1)
+                .exp()
+                .cpu()
+            )
+            found = exponents[scaling][name].exponent
+            axis.plot(
+                scales,
+                ratios[1],
+                style,
+                marker="o",
+                markersize=3.5,
+                color=colour,
+                label=f"{name}: exponent {found:.2f}",
+            )
+            axis.fill_between(scales, ratios[0], ratios[2], color=colour, alpha=0.15, linewidth=0)
+        axis.set(xscale="log", yscale="log", xlabel=f"{scaling}, times that of the photo")
+        axis.set_xticks(scales, [f"{s:g}" for s in scales])
+        axis.minorticks_off()
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=7.5)
+    axes[0, 0].set_ylabel("threshold, times\nthat of the photo")
+    axes[0, 0].set_yticks([0.3, 0.5, 1, 2, 3])
+    axes[0, 0].yaxis.set_major_formatter("{x:g}")
+    return figure
+
+
+@styled
+def dependence(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]],
+) -> Figure:
+    """How K and JND(M) depend on a choice: medians and quartiles over the images.
+
+    Args:
+        panels: what is varied -> machine -> its values, (V,), and ``K`` and ``JND(M)``, (V, B)
+            each, NaN where nothing flips.
+    """
+    figure, axes = plt.subplots(
+        2, len(panels), figsize=(3.4 * len(panels), 4.2), sharex="col", squeeze=False
+    )
+    for column, (varied, machines) in zip(axes.T, panels.items(), strict=True):
+        for (name, (at, measured)), (colour, style) in zip(machines.items(), SERIES, strict=False):
+            for axis, (title, values) in zip(column, measured.items(), strict=True):
+                at_quartiles = _QUARTILES.to(values.device)
+                # of K's that occur, as a table of medians has them
+                quartiles = (
+                    values.double().nanquantile(at_quartiles, dim=1, interpolation="lower").cpu()
+                )
+                axis.plot(
+                    at, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=name
+                )
+                axis.fill_between(
+                    at, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0
+                )
+                axis.set(xscale="log", yscale="log", ylabel=title)
+                axis.yaxis.set_major_formatter(LogFormatter())  # 20, not 2 × 10¹
+                axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+        column[-1].set_xlabel(varied)
+        ticks = sorted({v for at, _ in machines.values() for v in at})
+        column[-1].set_xticks(ticks, [f"{v:g}" for v in ticks])
+        column[-1].set_xticks([], minor=True)
+    axes[0, -1].legend(loc="best")
+    return figure
+
+
+@styled
+def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
+    """One original and what others made of it: each picture above its change, all on one scale.
+
+    Args:
+        x0: (3, H, W), grey levels.
+        changed: title -> (3, H, W); an image of NaN is left out.
+    """
+    columns = 5
+    bands = -(-(1 + len(changed)) // columns)
+    figure, axes = plt.subplots(2 * bands, columns, figsize=(7.4, 3.1 * bands), squeeze=False)
+    places = zip(axes[::2].flat, axes[1::2].flat, strict=True)
+    changes = {title: (image - x0).mean(0).cpu() for title, image in changed.items()}
+    reach = reach_of(torch.stack([*changes.values()]))
+    for axis in axes.flat:
+        axis.axis("off")
+    for title, image in {"original": x0, **changed}.items():
+        picture, below = next(places)
+        draw_picture(picture, image)
+        picture.set_title(title)
+        if title in changes and changes[title].isfinite().all():
+            below.imshow(changes[title].numpy(), cmap=CHANGES, vmin=-reach, vmax=reach)
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-reach, reach), CHANGES)
+    grey_level_bar(figure, scale, axes[1::2, -1].tolist())
+    return figure
+
+
+@styled
+def against_gradients(found: Mapping[str, Mapping[str, Mean]], spent: str) -> Figure:
+    """What attacks reach against what they spend: means with their intervals, a panel per quantity.
+
+    Args:
+        found: attack -> quantity -> its mean over the images; the same quantities for all.
+        spent: the quantity of the x axis; every other one is a y axis.
+    """
+    panels = [name for name in next(iter(found.values())) if name != spent]
+    figure, axes = plt.subplots(1, len(panels), figsize=(2.35 * len(panels), 2.9), squeeze=False)
+    for axis, name in zip(axes[0], panels, strict=True):
+        for (attack, means), (colour, marker) in zip(found.items(), MARKERS, strict=False):
+            x, y = means[spent], means[name]
+            axis.plot([x.low, x.high], [y.mean] * 2, color=colour, linewidth=1)
+            axis.plot([x.mean] * 2, [y.low, y.high], color=colour, linewidth=1)
+            axis.plot(x.mean, y.mean, marker, color=colour, label=attack, linestyle="")
+        axis.set(xscale="log", yscale="log", xlabel=spent, title=name)
+        axis.xaxis.set_major_formatter("{x:g}")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure

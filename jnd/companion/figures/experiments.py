@@ -1,0 +1,180 @@
+"""The paper's figures: Fig. 1 to 4, what was added, and paired differences."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from jnd.companion.figures.style import (
+    ARMS,
+    BLUE,
+    CHANGES,
+    GREY,
+    ORANGE,
+    draw_box,
+    draw_picture,
+    grey_level_bar,
+    reach_of,
+    say_not_noticed,
+    styled,
+)
+from jnd.trajectory import Trajectory
+
+
+@styled
+def gallery(rows: Mapping[str, Tensor], answers: Mapping[str, Sequence[str]]) -> Figure:
+    """Fig. 1 and 4: a row of images per title, each under what the machine says of it.
+
+    Args:
+        rows: title -> images (B, 3, H, W) in 0..255; an image of NaN is left out.
+        answers: title -> B captions.
+    """
+    columns = len(next(iter(rows.values())))
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.9 * columns, 2.15 * len(rows)), squeeze=False
+    )
+    for (title, images), axes_row in zip(rows.items(), axes, strict=True):
+        for axis, image, answer in zip(axes_row, images, answers[title], strict=True):
+            draw_picture(axis, image)
+            axis.set_title(answer)
+        axes_row[0].set_ylabel(title)
+    return figure
+
+
+@styled
+def detections(
+    columns: Mapping[str, Tensor],
+    found: Mapping[str, Sequence[Sequence[tuple[str, Tensor]]]],
+    rows: Sequence[str],
+    planted: Tensor,
+) -> Figure:
+    """Fig. 3: pictures under their column's title, with the boxes that the detector sees.
+
+    Args:
+        columns: title -> a picture for each row, (R, 3, H, W) in 0..255.
+        found: title -> for each row the caption and the box, (4,), of each detection.
+        rows: R titles.
+        planted: (4,), x1, y1, x2, y2 in pixels, drawn dashed.
+    """
+    height, width = next(iter(columns.values())).shape[2:]
+    figure, axes = plt.subplots(
+        len(rows),
+        len(columns),
+        squeeze=False,
+        figsize=(3.1 * len(columns), 3.1 * height / width * len(rows) + 0.3),
+    )
+    for (title, pictures), axes_column in zip(columns.items(), axes.T, strict=True):
+        for axis, picture, boxes in zip(axes_column, pictures, found[title], strict=True):
+            draw_picture(axis, picture)
+            draw_box(axis, planted, "white", linestyle="--", linewidth=0.8)
+            for caption, box in boxes:
+                draw_box(axis, box, ORANGE)
+                axis.text(
+                    *box[:2].tolist(),
+                    caption,
+                    color="white",
+                    size=8,
+                    va="bottom",
+                    bbox=dict(facecolor=ORANGE, edgecolor="none", pad=1.5),
+                )
+        axes_column[0].set_title(title)
+    for axis, title in zip(axes[:, 0], rows, strict=True):
+        axis.set_ylabel(title)
+    return figure
+
+
+@styled
+def confidence_curves(
+    trajectories: Mapping[str, Trajectory], image: int, names: tuple[str, str]
+) -> Figure:
+    """Fig. 2: confidence in label and target against k with K marked, and ‖x(k) − x(0)‖ below.
+
+    Args:
+        trajectories: arm -> its descent; the confidence shown is that of the first.
+        image: number in the batch.
+        names: of the label and of the target.
+    """
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(5, 4.4), sharex=True, height_ratios=(3, 2))
+    first_arm, first = next(iter(trajectories.items()))
+    for column, (name, colour) in enumerate(zip(names, (BLUE, ORANGE), strict=True)):
+        style = ("-", "--")[column]
+        top.plot(first.confidence[:, image, column].cpu(), style, color=colour, label=name)
+    top.set(ylabel="confidence", ylim=(0, 1.02), title=f"confidence in the arm {first_arm}")
+    for arm, trajectory in trajectories.items():
+        colour, style = ARMS[arm]
+        bottom.plot(trajectory.distance[:, image].cpu(), style, color=colour, label=f"arm {arm}")
+    bottom.set(xlabel="iteration k", ylabel="‖x(k) − x(0)‖₂,\ngrey levels")
+    if (K := int(first.K[image])) >= 0:
+        for axis in (top, bottom):
+            axis.axvline(K, color=GREY, linewidth=1)
+        top.annotate(f"K = {K}", (K, 0.02), xytext=(4, 0), textcoords="offset points", color=GREY)
+    for axis in (top, bottom):
+        axis.legend(loc="best")
+    return figure
+
+
+@styled
+def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
+    """What was added: its sign and size, and where in the image it sits.
+
+    A row for each image and each entry of ``changed``: the changed image, the signed change (mean
+    of the channels, one scale per image) and its root mean square over windows of 15 pixels.
+    """
+    rows, (height, width) = len(x0) * len(changed), x0.shape[2:]
+    size = (7.4, rows * (2.2 * height / width + 0.1))
+    figure, axes = plt.subplots(rows, 3, figsize=size, squeeze=False)
+    for axis, title in zip(
+        axes[0], ("changed image", "change", "where: root mean square"), strict=True
+    ):
+        axis.set_title(title)
+    axes_rows = iter(axes)
+    for i, name in enumerate(names):
+        changes = {title: (images[i] - x0[i]).cpu() for title, images in changed.items()}
+        reach = reach_of(torch.stack([change.mean(0) for change in changes.values()]))
+        for title, change in changes.items():
+            picture, sign, place = next(axes_rows)
+            draw_picture(picture, changed[title][i])
+            picture.set_ylabel(f"{name}, {title}")
+            for axis in (sign, place):
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+            if not change.isfinite().all():
+                say_not_noticed(sign)
+                say_not_noticed(place)
+                continue
+            shown = sign.imshow(change.mean(0).numpy(), cmap=CHANGES, vmin=-reach, vmax=reach)
+            grey_level_bar(figure, shown, sign)
+            rms = avg_pool2d(change.square().mean(0)[None, None], 15, 1, 7, count_include_pad=False)
+            grey_level_bar(
+                figure, place.imshow(rms.sqrt()[0, 0].numpy(), cmap="magma", vmin=0), place
+            )
+    return figure
+
+
+@styled
+def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) -> Figure:
+    """A histogram per metric of first − second, image by image, with its mean and the interval.
+
+    Args:
+        differences: metric -> (B,).
+        test: what :func:`~jnd.companion.tables.paired_table` says of them.
+    """
+    figure, axes = plt.subplots(
+        1, len(differences), figsize=(2.1 * len(differences), 2.3), sharey=True
+    )
+    for axis, (name, values) in zip(axes, differences.items(), strict=True):
+        values, row = values[values.isfinite()].cpu(), test.loc[name]
+        # the outer 2 % would squeeze the rest into a few bars
+        low, high = values.quantile(torch.tensor([0.01, 0.99], dtype=values.dtype)).tolist()
+        axis.hist(values.clamp(low, high).numpy(), bins=25, color="#9ecae1")
+        axis.axvline(0, color=GREY, linewidth=1)
+        axis.axvline(row["difference"], color=ORANGE)
+        axis.axvspan(row["low"], row["high"], color=ORANGE, alpha=0.3, linewidth=0)
+        axis.set(title=f"{name}{', dB' if name == 'PSNR' else ''}", xlabel="with − without")
+        axis.locator_params(axis="x", nbins=3)
+    axes[0].set_ylabel("images")
+    return figure

@@ -1,0 +1,285 @@
+"""The JND of every photo in a folder, shard by shard: the jobs of ``snakemake folder``.
+
+A shard is a piece of the sorted list of photos. It becomes a Parquet table, a row for each photo,
+and all of them become one, in which each is a row group. Where the numbers come from is said in
+JSON under ``jnd`` in the metadata of a table's schema; :func:`provenance` reads it.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL.Image import DecompressionBombError
+from torch import Tensor
+
+from jnd.companion.parameters import check_type
+from jnd.companion.provenance import origin, plain, subject
+from jnd.cost import Cost
+from jnd.datasets import central_square, read_rgb
+from jnd.descent import find_jnd
+from jnd.machines import Machine, load_machine
+from jnd.metrics import METRICS, quality, scores
+from jnd.objectives import ranked_class
+from jnd.support.device import Parts
+from jnd.support.files import replacing, sha256
+from jnd.trajectory import DivergedError
+
+JPEG_MODES = {"L", "CMYK"}  # what a JPEG may hold beside RGB, as Pillow calls it: turned into RGB
+UNREADABLE = (OSError, ValueError, SyntaxError, DecompressionBombError)  # what Pillow raises
+SCHEMA = pa.schema(
+    [
+        ("image", pa.string()),
+        ("sha256", pa.string()),
+        ("label", pa.int32()),
+        ("target", pa.int32()),
+        ("K", pa.int32()),
+        ("jnd", pa.float64()),
+        *((name, pa.float64()) for name in METRICS),
+        ("seconds", pa.float64()),
+        ("error", pa.string()),
+    ]
+)
+"""A row holds the photo's path inside the folder and its file's hash; classes as numbers, whose
+names are in the provenance; K, -1 if there is none; JND(M) and the quality of x(K), null without K;
+the time of the photo's batch divided by its photos; why there are no numbers, null if there are."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What decides the numbers; ``folder.yaml`` says what each means and has the defaults.
+
+    Raises:
+        TypeError: a parameter is of another type than said here.
+        ValueError: a batch of no photo.
+    """
+
+    images: str
+    machine: str
+    weights: str
+    size: int
+    target_rank: int
+    squared_distance: float
+    bounded_range: float
+    total_variation: float
+    alpha: float
+    max_iter: int
+    batch: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_type(field.name, getattr(self, field.name), getattr(field.type, "__name__", ""))
+        if self.batch < 1:
+            raise ValueError(f"batch = {self.batch}, but a batch has at least 1 photo")
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(self.squared_distance, self.bounded_range, self.total_variation)
+
+
+def measure(parameters: Parameters, names: Sequence[str], out: Path) -> None:
+    """Write the table of a shard. A run that was killed goes on at the iteration it had saved.
+
+    A photo that cannot be decoded, or whose descent leaves the finite numbers, has a row that says
+    so in ``error``.
+
+    Args:
+        parameters: of the descent.
+        names: of the photos, inside ``parameters.images``.
+        out: the table; the state of its descents is beside it until it is there.
+
+    Raises:
+        ValueError: a parameter is out of its range; nothing has been computed yet.
+        OSError: a file cannot be read from the disk, the weights' or a photo's.
+    """
+    machine = load_machine(parameters.machine, parameters.weights)
+    _check(parameters, machine)
+    batches = [names[i : i + parameters.batch] for i in range(0, len(names), parameters.batch)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for i, batch in enumerate(batches):
+        checkpoint = out.with_name(f"{out.name}.{i}.checkpoint")
+        rows += _measure_batch(parameters, machine, batch, checkpoint)
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    made = {
+        "parameters": asdict(parameters),
+        **subject([machine], **_data([table])),
+        "categories": machine.categories,
+        **origin(),
+    }
+    with replacing(out) as part:
+        pq.write_table(table.cast(_with_provenance(SCHEMA, made)), part)
+    for leftover in out.parent.glob(f"{out.name}.*"):
+        leftover.unlink()
+
+
+def merge(shards: Sequence[Path], out: Path) -> None:
+    """Write one table of the shards' tables, in their order, with one at a time in memory.
+
+    What a provenance says of the shards, such as the device, is a list where they differ; the date
+    is the latest.
+
+    Raises:
+        ValueError: the shards are of different runs.
+    """
+    made: dict[str, list] = {}
+    for shard in shards:
+        for name, value in provenance(shard).items():
+            values = made.setdefault(name, [])
+            if value not in values:
+                values.append(value)
+    for name in ("parameters", "machine_sha256"):
+        if len(made[name]) > 1:
+            raise ValueError(
+                f"the shards in {out.parent} differ in {name}: delete that folder and start again"
+            )
+    made["date"] = [max(made["date"])]
+    data = _data(pq.read_table(shard, columns=["image", "sha256"]) for shard in shards)
+    common = {name: values[0] if len(values) == 1 else values for name, values in made.items()}
+    failed = 0
+    with replacing(out) as part:
+        with pq.ParquetWriter(part, _with_provenance(SCHEMA, common | data)) as writer:
+            for shard in shards:
+                table = pq.read_table(shard)
+                failed += len(table) - table["error"].null_count
+                writer.write_table(table.cast(writer.schema))
+    print(f"{out}: {data['data']}, {failed} of them with an error instead of numbers")
+
+
+def provenance(table: str | Path) -> dict[str, Any]:
+    """Where the numbers of a shard or of the whole come from.
+
+    ``parameters``, ``machine``, its ``categories`` and the hash of its weights, ``commit``,
+    ``packages``, ``device``, ``date``; and of the ``data`` a hash, which is that of what
+    ``sha256sum`` prints of the photos, sorted by name.
+    """
+    return json.loads(pq.read_schema(table).metadata[b"jnd"])
+
+
+def _measure_batch(
+    parameters: Parameters, machine: Machine, names: Sequence[str], checkpoint: Path
+) -> list[dict[str, Any]]:
+    """The rows of photos that descend together."""
+    began = time.perf_counter()
+    rows: list[dict[str, Any]] = [{"image": name} for name in names]
+    photos = []
+    for row in rows:
+        path = Path(parameters.images, row["image"])
+        row["sha256"] = sha256(path)  # fails where the disk does, and not where the picture is bad
+        try:
+            photos.append(central_square(read_rgb(path, JPEG_MODES), parameters.size))
+        except UNREADABLE as error:
+            row["error"] = str(error)
+    if photos:
+        readable = [row for row in rows if "error" not in row]
+        x0 = torch.stack(photos).float().to(machine.mean.device)
+        for row, numbers in zip(
+            readable, _descend(parameters, machine, x0, checkpoint), strict=True
+        ):
+            row |= numbers
+    seconds = (time.perf_counter() - began) / len(rows)
+    return [row | {"seconds": seconds} for row in rows]
+
+
+def _descend(
+    parameters: Parameters, machine: Machine, x0: Tensor, checkpoint: Path
+) -> list[dict[str, Any]]:
+    """The numbers of each photo of x0, (B, 3, H, W)."""
+    with torch.no_grad():
+        (logits,) = Parts()(lambda images: (machine(images),), x0)
+    label, rank = ranked_class(logits, 1), parameters.target_rank
+    columns = {"label": label}
+    if rank:
+        columns["target"] = ranked_class(logits, rank)
+    try:
+        found = find_jnd(
+            machine,
+            x0,
+            label=label,
+            target=columns.get("target"),
+            cost=parameters.cost,
+            alpha=parameters.alpha,
+            max_iter=parameters.max_iter,
+            stop_at_K=True,
+            checkpoint=checkpoint,
+        )
+        diverged_at = torch.full_like(found.K, -1)
+    except DivergedError as error:
+        found, diverged_at = error.trajectory, error.at
+    columns |= {"K": found.K, "jnd": found.jnd, **scores(x0, found.x_jnd)}
+    rows = [
+        dict(zip(columns, values, strict=True))
+        for values in zip(*plain(list(columns.values())), strict=True)
+    ]
+    for row, k in zip(rows, diverged_at.tolist(), strict=True):
+        if k >= 0:
+            row |= {"K": None, "error": f"the descent left the finite numbers at iteration {k}"}
+    return rows
+
+
+def _check(parameters: Parameters, machine: Machine) -> None:
+    """Refuse what would only fail at the first photo, or after its descent: try a blank one."""
+    if parameters.target_rank == 1:
+        raise ValueError("target_rank = 1 is M's answer itself: take 2 or more, or 0 for no class")
+    blank = torch.zeros(1, 3, parameters.size, parameters.size, device=machine.mean.device)
+    quality(blank, blank)
+    with torch.no_grad():
+        ranked_class(machine(blank), parameters.target_rank or 1)
+    find_jnd(
+        machine,
+        blank,
+        cost=parameters.cost,
+        alpha=parameters.alpha,
+        max_iter=min(parameters.max_iter, 1),
+    )
+
+
+def _data(tables: Iterable[pa.Table]) -> dict[str, Any]:
+    """How many photos there are, and a hash of their names and hashes."""
+    count, digest = 0, hashlib.sha256()
+    for table in tables:
+        count += len(table)
+        for image, photo in zip(
+            table["image"].to_pylist(), table["sha256"].to_pylist(), strict=True
+        ):
+            digest.update(f"{photo}  {image}\n".encode())
+    return {"data": f"{count} photos", "data_sha256": digest.hexdigest()}
+
+
+def _with_provenance(schema: pa.Schema, made: Mapping[str, Any]) -> pa.Schema:
+    return schema.with_metadata({"jnd": json.dumps(made)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        "python -m jnd.companion.folder", description=__doc__.splitlines()[0]
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    shard = commands.add_parser("shard", help="the table of some photos")
+    shard.add_argument("out", type=Path)
+    shard.add_argument("parameters", type=json.loads, help="those of folder.yaml, in JSON")
+    shard.add_argument("photos", nargs="+", help="their paths inside the folder")
+    whole = commands.add_parser("merge", help="one table of all shards")
+    whole.add_argument("out", type=Path)
+    whole.add_argument("folder", type=Path, help="holds 00000.parquet and so on")
+    whole.add_argument("count", type=int, help="of shards")
+    args = parser.parse_args()
+    try:
+        if args.command == "shard":
+            measure(Parameters(**args.parameters), args.photos, args.out)
+        else:
+            merge([args.folder / f"{i:05}.parquet" for i in range(args.count)], args.out)
+    except (DivergedError, MemoryError, OSError, TypeError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

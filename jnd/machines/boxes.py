@@ -1,0 +1,58 @@
+"""Boxes of a detector: (..., 4), x1, y1, x2, y2 in pixels."""
+
+import math
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_convert
+
+
+def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """Offsets that lead from anchors to boxes: (..., 4) twice, x1, y1, x2, y2 -> (..., 4).
+
+    Shift of the centre in widths and heights of the anchor, then the logarithm of the ratio of
+    the sides (Girshick et al., CVPR 2014, appendix C), as torchvision's ``BoxCoder`` has it.
+    """
+    box, anchor = box_convert(boxes, "xyxy", "cxcywh"), box_convert(anchors, "xyxy", "cxcywh")
+    shift = (box[..., :2] - anchor[..., :2]) / anchor[..., 2:]
+    stretch = (box[..., 2:] / anchor[..., 2:]).log()
+    return torch.cat((shift, stretch), -1)
+
+
+def decode(offsets: Tensor, anchors: Tensor, clip: float = math.inf) -> Tensor:
+    """The boxes to which offsets lead, the inverse of :func:`~jnd.machines.boxes.encode`.
+
+    Args:
+        clip: largest logarithm of a ratio of sides.
+    """
+    anchor = box_convert(anchors, "xyxy", "cxcywh")
+    centre = anchor[..., :2] + offsets[..., :2] * anchor[..., 2:]
+    sides = offsets[..., 2:].clamp(max=clip).exp() * anchor[..., 2:]
+    return box_convert(torch.cat((centre, sides), -1), "cxcywh", "xyxy")
+
+
+def resize_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Boxes (..., 4) of a picture of (height, width) ``old`` in one of size ``new``."""
+    y, x = new[0] / old[0], new[1] / old[1]
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack((x1 * x, y1 * y, x2 * x, y2 * y), -1)
+
+
+def iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of boxes (..., 4) that broadcast -> (...)."""
+    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    area_a, area_b = ((box[..., 2:] - box[..., :2]).prod(-1) for box in (a, b))
+    return shared / (area_a + area_b - shared)
+
+
+def unsuppressed(boxes: Tensor, threshold: float) -> Tensor:
+    """Non-maximum suppression without a word to the host: (B, N, 4), best first -> (B, N) bool.
+
+    A box goes if a better one that stays overlaps it by more than ``threshold``.
+    """
+    overlaps = iou(boxes[:, :, None], boxes[:, None]) > threshold
+    stays = torch.ones_like(overlaps[:, 0])
+    for i in range(boxes.shape[1] - 1):
+        stays[:, i + 1 :] &= ~(stays[:, i : i + 1] & overlaps[:, i, i + 1 :])
+    return stays

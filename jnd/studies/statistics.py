@@ -1,0 +1,83 @@
+"""Means with their intervals, and whether a difference between two arms is more than chance."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Mean:
+    """What :func:`mean_interval` says of n values.
+
+    Attributes:
+        n: number of values.
+        mean: of them; NaN if there is none.
+        low, high: its 95 % bootstrap interval; NaN below 3 values, or where all are the same.
+    """
+
+    n: int
+    mean: float
+    low: float
+    high: float
+
+
+def mean_interval(values: Tensor, seed: int = 0) -> Mean:
+    """The mean of values (B,) and the bias-corrected and accelerated bootstrap interval of it.
+
+    Values that are not finite are left out.
+
+    B. Efron, "Better bootstrap confidence intervals", JASA 82(397), 1987,
+    doi:10.1080/01621459.1987.10478410.
+    """
+    sample = values[values.isfinite()].double().cpu().numpy()
+    mean = low = high = float("nan")
+    if len(sample):
+        mean = sample.mean().item()
+    if len(sample) > 2 and np.ptp(sample) > 0:
+        interval = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(seed))
+        low, high = map(float, interval.confidence_interval)
+    return Mean(len(sample), mean, low, high)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What :func:`compare_pairs` says of n pairs.
+
+    Attributes:
+        n: number of pairs.
+        difference: mean of first − second.
+        low, high: interval of that mean, see :func:`mean_interval`.
+        p: of Wilcoxon's signed-rank test, two-sided; 1 where no pair differs, NaN where there is
+            none.
+    """
+
+    n: int
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> Paired:
+    """Compare two measurements of the same images, (B,) each; pairs with a NaN are left out.
+
+    The test is Wilcoxon's, which asks nothing of the distribution but symmetry.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6), 1945,
+    doi:10.2307/3001968.
+    """
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(
+            f"two measurements (B,), not {tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    differences = first.double() - second.double()
+    found = mean_interval(differences, seed)
+    sample = differences[differences.isfinite()].cpu().numpy()
+    p = stats.wilcoxon(sample).pvalue if sample.any() else 1.0 if found.n else math.nan
+    return Paired(found.n, found.mean, found.low, found.high, float(p))

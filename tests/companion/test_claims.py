@@ -1,0 +1,108 @@
+"""Verdicts on made-up results, and the paper's claims against what notebooks write."""
+
+import json
+
+import pytest
+
+from jnd.companion import claims
+from jnd.companion.claims import judge, judge_all, unannounced
+from jnd.support.checkout import read_data
+
+METRICS = {
+    "toy": {
+        "values": {
+            "K": [3, -1, 7],
+            "fools": [True, False, True],
+            "psnr": {"full": 40.2, "none": 38.0},
+            "missing": None,
+        }
+    }
+}
+
+
+def verdict(*checks, **claim):
+    return judge({"id": "x", "checks": list(checks)} | claim, METRICS, "tiny")
+
+
+@pytest.mark.parametrize(
+    "check, held, checked, word",
+    [
+        ("toy.K > 0", 2, 3, "partly"),
+        ("toy.K > -2", 3, 3, "reproduced"),
+        ("toy.K.0 > 3", 0, 1, "not reproduced"),
+        ("toy.fools = 1", 2, 3, "partly"),
+        ("toy.psnr.full > toy.psnr.none", 1, 1, "reproduced"),
+        ("toy.psnr.full < toy.psnr.none", 0, 1, "not reproduced"),
+        ("toy.psnr.none > toy.psnr.full ± 3", 1, 1, "reproduced"),
+        ("toy.psnr.full = 39 ± 1.3", 1, 1, "reproduced"),
+        ("toy.psnr.full = 39 ± 1.1", 0, 1, "not reproduced"),
+        ("toy.missing > 0", 0, 1, "not reproduced"),
+        ("toy.K < toy.K ± 1", 3, 3, "reproduced"),
+    ],
+)
+def test_checks(check, held, checked, word):
+    found = verdict(check)
+    assert (found.held, found.checked, found.verdict) == (held, checked, word)
+
+
+def test_several_checks_count_together():
+    found = verdict("toy.K > 0", "toy.psnr.full > 41")
+    assert (found.held, found.checked, found.verdict) == (2, 4, "partly")
+    assert found.measured == {"toy.K": [3, -1, 7], "toy.psnr.full": 40.2}
+
+
+def test_what_cannot_be_told_is_not_run_and_says_why():
+    assert verdict("toy.K > 0", only="paper").why == "only the profile paper can tell"
+    assert verdict("other.K > 0").why == "the notebook other has no results in the profile tiny"
+    assert verdict(why="no time").verdict == "not run"
+
+
+def test_checks_that_make_no_sense():
+    with pytest.raises(ValueError, match="cannot read the check 'toy.K'"):
+        verdict("toy.K")
+    with pytest.raises(ValueError, match="there is no k in toy.k; there is K, fools"):
+        verdict("toy.k > 0")
+
+
+def test_every_claim_is_complete():
+    ids = [claim["id"] for claim in read_data("paper")["claims"]]
+    assert len(set(ids)) == len(ids) >= 30
+    for claim in read_data("paper")["claims"]:
+        assert claim["kind"] in {"number", "order", "proportion", "visual"}, claim["id"]
+        assert claim["where"] and claim["says"].endswith("."), claim["id"]
+        assert ("checks" in claim) != ("why" in claim), claim["id"]
+
+
+def test_each_number_of_the_tables_has_its_claim():
+    claimed = {
+        c["id"]: float(c["paper"])
+        for c in read_data("paper")["claims"]
+        if c["id"].startswith("table")
+    }
+    for table, columns in read_data("paper")["tables"].items():
+        for arm in "with", "without":
+            for metric, number in columns[arm].items():
+                assert claimed.pop(f"{table}-{metric}-{arm}") == number
+    assert not claimed
+
+
+def test_a_verdict_that_changes_unannounced_is_found(monkeypatch):
+    monkeypatch.setitem(read_data("verdicts"), "tiny", {"x": "reproduced", "y": "not run"})
+    same = [claims.Verdict("x", "reproduced"), claims.Verdict("y", "not run")]
+    assert unannounced(same, "tiny") == []
+    changed = [claims.Verdict("x", "partly", 1, 2), same[1]]
+    assert unannounced(changed, "tiny") == ["x: announced reproduced, found partly (1 of 2 checks)"]
+
+
+def test_the_command_writes_the_verdicts_and_fails_when_they_change(monkeypatch, tmp_path):
+    monkeypatch.setitem(read_data("paper"), "claims", [{"id": "x", "checks": ["toy.K > 0"]}])
+    folder = tmp_path / "tiny"
+    (folder / "toy").mkdir(parents=True)
+    (folder / "toy" / "metrics.json").write_text(json.dumps(METRICS["toy"]))
+    monkeypatch.setitem(read_data("verdicts"), "tiny", {"x": "partly"})
+    claims.main(folder)
+    assert json.loads((folder / "claims.json").read_text())[0]["verdict"] == "partly"
+    assert judge_all(folder)[0].held == 2
+    monkeypatch.setitem(read_data("verdicts"), "tiny", {"x": "reproduced"})
+    with pytest.raises(SystemExit, match="x: announced reproduced, found partly"):
+        claims.main(folder)

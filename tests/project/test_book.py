@@ -1,0 +1,483 @@
+"""The book, built as strictly as the real one, from small synthetic results.
+
+With JND_TEST_RESULTS=results/PROFILE the same tests read a book of those results instead.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pandas as pd
+import pytest
+import yaml
+from nbformat import v4
+
+from jnd.support.checkout import read_data
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = os.environ.get("JND_TEST_RESULTS")
+CHROMIUM = runpy.run_path(str(ROOT / "book" / "build.py"))["chromium"]()
+LACKING = [
+    name for name, path in {"chromium": CHROMIUM, "npm": shutil.which("npm")}.items() if not path
+]
+in_a_browser = pytest.mark.skipif(
+    bool(LACKING), reason=f"not on the PATH: apt-get install {' '.join(LACKING)}"
+)
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
+)
+REPOSITORY = "https://github.com/owner/name"
+SEARCH = "search.html?q=just+noticeable"
+ROW = {"PSNR": 38.84, "UQI": 0.98, "SCC": 0.87, "VIF": None}  # None: not a finite number
+METRICS = {
+    "provenance": {
+        "profile": "tiny",
+        "machine": "toy",
+        "machine_sha256": "0123456789abcdef",
+        "data": "2 photos",
+        "data_sha256": {"cat": "ab", "cup": "cd"},
+        "commit": "fedcba9876543210",
+        "date": "2020-02-01T00:00:00+00:00",
+        "device": "abacus",
+        "packages": {"python": "3.99", "torch": "9.9"},
+        "seconds": 61.4,
+    },
+    "values": {
+        "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},
+        "best_score_before": 0.07,
+        "confidence": {
+            way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")
+        },
+        "arms": {way: {arm: {"K": [3]} for arm in ("full", "none")} for way in ("box", "class")},
+    },
+}
+VIEWER = {
+    **{"photo": "cat_eye", "names": ["cat", "cup"], "k": [0, 3, 9], "K": 3},
+    **{"confidence": [[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]], "distance": [0, 2, 5], "norm": 1000},
+    **{"reach": 1.5, "strip": f"data:image/png;base64,{PIXEL}", "provenance": "Profile tiny"},
+}
+
+
+class Page(HTMLParser):
+    """A built page: its text, its ids, and its start tags as (name, attributes)."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.text = path.read_text("utf-8")
+        self.tags = []
+        self.feed(self.text)
+        self.ids = {attributes.get("id") for _, attributes in self.tags}
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+def shown(data: dict) -> nbformat.NotebookNode:
+    return v4.new_output("display_data", data=data)
+
+
+def write_results(folder: Path) -> None:
+    """What papermill and jnd.results leave behind, as small as it gets."""
+    folder.mkdir(parents=True)
+    figure = v4.new_code_cell(
+        "figure",
+        outputs=[shown({"image/png": PIXEL}), shown({"text/markdown": "*Profile tiny*"})],
+        metadata={"mystnb": {"image": {"alt": "A single pixel."}}},
+    )
+    table = pd.DataFrame({"K": [19], "JND(M)": [0.0012]}, index=["cat"])
+    tables = v4.new_code_cell(
+        "tables",
+        outputs=[
+            shown({"text/html": table.to_html(classes="dataframe")}),
+            shown({"text/html": table.style.to_html()}),
+        ],
+    )
+    text = v4.new_markdown_cell(
+        "# The experiment\n\n## The moment\n\n$K$ is where\n\n$$x(K) > 0.$$"
+    )
+    parameters = v4.new_code_cell("alpha = 1.0", metadata={"tags": ["parameters"]})
+    claimed = {
+        c["shown"][1]
+        for c in read_data("paper")["claims"]
+        if c.get("shown", [""])[0] == folder.name
+    }
+    outputs = [
+        v4.new_code_cell(
+            f'run.show_table(\n    table("x", [1]), "{name}"\n)',
+            outputs=[shown({"text/plain": name})],
+        )
+        for name in sorted(claimed)
+    ]
+    notebook = v4.new_notebook(
+        cells=[text, parameters, figure, tables, *outputs],
+        metadata={"language_info": {"name": "python", "pygments_lexer": "ipython3"}},
+    )
+    nbformat.write(notebook, folder / "executed.ipynb")
+    (folder / "fig1.png").write_bytes(base64.b64decode(PIXEL))
+    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    (folder / "viewer.json").write_text(json.dumps(VIEWER))
+    verdicts = [
+        {"id": claim["id"], "verdict": "not run", "why": "it is a test"}
+        for claim in read_data("paper")["claims"]
+    ]
+    (folder.parent / "claims.json").write_text(json.dumps(verdicts))
+
+
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        text=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """A copy of what the book is made of, so that the real one is left alone."""
+    root = tmp_path_factory.mktemp("companion")
+    built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
+    shutil.copytree(ROOT / "book", root / "book", ignore=built)
+    shutil.copytree(ROOT / "data", root / "data")
+    shutil.copy(ROOT / "README.md", root)
+    citation = (ROOT / "CITATION.cff").read_text()
+    (root / "CITATION.cff").write_text(
+        re.sub("^(# )?repository-code:.*", f"repository-code: {REPOSITORY}", citation, flags=re.M)
+    )
+    for name in re.findall(r"file: notebooks/(\w+)", (root / "book" / "_toc.yml").read_text()):
+        if RESULTS:
+            shutil.copytree(ROOT / RESULTS / name, root / "results" / "tiny" / name)
+            shutil.copy(ROOT / RESULTS / "claims.json", root / "results" / "tiny")
+        else:
+            write_results(root / "results" / "tiny" / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def pages(root) -> dict[Path, Page]:
+    done = run(root / "book" / "build.py", "--profile", "tiny", "--out", root / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    html = root / "out" / "_build" / "html"
+    paths = (path.relative_to(html) for path in html.rglob("*.html"))
+    return {path: Page(html / path) for path in paths if path.parts[0] != "_static"}
+
+
+@pytest.fixture(scope="module")
+def visits(pages, root) -> list[dict]:
+    """What headless Chromium saw on every page (browser/visit.mjs), on each screen."""
+    browser = Path(__file__).parent / "browser"
+    quiet = ("--prefer-offline", "--no-audit", "--no-fund")
+    subprocess.run(["npm", "ci", *quiet], cwd=browser, check=True, capture_output=True)
+
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = partial(Silent, directory=root / "out" / "_build" / "html")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        addresses = [*(path.as_posix() for path in pages), SEARCH]
+        done = subprocess.run(
+            ["node", browser / "visit.mjs", CHROMIUM, address, *addresses],
+            text=True,
+            capture_output=True,
+        )
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.replace(address, "/"))
+    assert len(seen) == 4 * len(addresses)  # desktop and phone, light and dark
+    return seen
+
+
+def test_every_page_is_there(pages):
+    names = (
+        "index claims notebooks/idea method notebooks/reading notebooks/imagenet step-by-step "
+        "real-photos notebooks/cifar10 real-cifar10 notebooks/detection real-road "
+        "notebooks/forensics notebooks/comparison notebooks/psychometrics "
+        "reproduce many-photos machines-and-data status speed api bibliography genindex search"
+    )
+    assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
+
+
+def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
+    after = pages[Path("method.html")].text.split('class="eqno">')[1:]
+    assert [text[:3] for text in after] == ["(1)", "(2)", "(3)", "(4)", "(5)", "(6)"]
+
+    links = [set(re.findall(r'href="api\.html#jnd\.([\w.]+)"', text)) for text in after]
+    assert links == [
+        {"cost.Cost", "cost.squared_distance", "objectives.Towards", "objectives.AwayFrom"},
+        set(),  # Eq. 2 and 3 are one function
+        {"descent.find_jnd"},
+        {"descent.Trajectory.jnd"},
+        {"cost.bounded_range"},
+        {"cost.total_variation"},
+    ]
+
+
+@pytest.mark.skipif(bool(RESULTS), reason="they are the synthetic ones")
+def test_numbers_come_from_the_results_with_their_provenance(pages):
+    front = pages[Path("index.html")].text
+    assert "38.8" in front and "370" in front and "nan" in front
+    assert (
+        "Profile tiny · machine toy 01234567 · 2 photos · abacus · commit fedcba9876543210" in front
+    )
+
+
+def links_of(html: str) -> set[str]:
+    return set(re.findall(r'href="([^"]+)"', html))
+
+
+def test_a_claim_leads_to_its_notebook_the_very_output_and_the_parameters(pages):
+    rows = pages[Path("claims.html")].text.split("</tr>")[1:-1]
+    assert len(rows) == len(read_data("paper")["claims"])
+    for claim, row in zip(read_data("paper")["claims"], rows, strict=True):
+        notebook, output = claim.get("shown", (None, None))
+        page = f"notebooks/{notebook}.html"
+        expected = {page, f"{page}#{notebook}-{output}", f"{page}#{notebook}-parameters"}
+        assert links_of(row) == (expected if Path(page) in pages else set()), claim["id"]
+
+
+def test_an_anchor_is_at_the_output_that_it_names(pages):
+    page = pages[Path("notebooks/imagenet.html")].text
+    cell = page[page.index('id="imagenet-table1"') :].split('class="cell docutils', 1)[0]
+    assert 'class="highlight' not in cell.split('class="output', 1)[0]  # below the code, not above
+    parameters = page[page.index('id="imagenet-parameters"') :]
+    assert "alpha" in parameters[: parameters.index("</pre>")]
+
+
+@pytest.mark.skipif(bool(RESULTS), reason="they are the synthetic ones")
+def test_the_status_page_says_what_made_each_notebook(pages):
+    tables = pages[Path("status.html")].text.split("<table")[1:]
+    assert [re.search(r"notebooks/(\w+).html", table)[1] for table in tables] == [
+        "cifar10",
+        "comparison",
+        "detection",
+        "forensics",
+        "idea",
+        "imagenet",
+        "psychometrics",
+        "reading",
+    ]
+    for table in tables:
+        for fact in (
+            "tiny",
+            "toy",
+            "0123456789abcdef",
+            "abacus",
+            "python 3.99, torch 9.9",
+            "fedcba9876543210",
+            "2020-02-01 00:00 UTC",
+            "61 s",
+        ):
+            assert fact in table
+    of_cifar10 = sum(
+        "cifar10." in str(claim.get("checks")) for claim in read_data("paper")["claims"]
+    )
+    assert f"<p>{of_cifar10} not run</p>" in tables[0] and "no claim" in tables[3]
+
+
+def test_every_file_is_listed_with_its_hash_and_every_machine_with_its_card(pages):
+    page = pages[Path("machines-and-data.html")]
+    registry = yaml.safe_load((ROOT / "data" / "registry.yaml").read_text("utf-8"))
+    for name, entry in registry["files"].items():
+        assert name in page.text and entry["sha256"] in page.text and entry["licence"] in page.text
+        assert entry.get("url", "") in links_of(page.text) | {""} or entry["page"] in links_of(
+            page.text
+        )
+    for path in (ROOT / "data" / "weights").glob("*.safetensors"):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in page.text
+    headings = re.findall(r"<h(\d)>(\w+)", page.text)
+    for card in (ROOT / "data" / "weights").glob("*.md"):
+        assert ("3", card.stem) in headings
+
+
+def test_the_front_page_says_at_once_whether_it_reproduced(pages):
+    front = pages[Path("index.html")].text
+    before_the_picture = front[: front.index("<figure")]
+    bars = re.findall(r'role="img" aria-label="(\d+) [a-z ]+: ([^"]+)"', before_the_picture)
+    assert sum(int(number) for number, _ in bars) == len(read_data("paper")["claims"])
+    for number, counts in bars:
+        assert sum(map(int, re.findall(r"\d+", counts))) == int(number)
+
+
+def test_all_works_of_the_paper_are_in_the_bibliography(pages):
+    rows = pages[Path("bibliography.html")].text.split("</tr>")[1:-1]
+    assert [re.search(r"<p>(\d+)</p>", row)[1] for row in rows] == [str(n) for n in range(1, 13)]
+    assert all('href="#' in row for row in rows)
+
+
+def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, root):
+    html = root / "out" / "_build" / "html"
+    for name, page in pages.items():
+        for tag, attributes in page.tags:
+            url = urlsplit(attributes.get("src") or attributes.get("href") or "")
+            if url.netloc:
+                assert tag == "a", f"{name}: <{tag}> loads {url.geturl()}"
+            elif url.scheme in ("", "file") and (url.path or url.fragment):
+                target = (html / name.parent / unquote(url.path)) if url.path else html / name
+                assert target.exists(), f"{name}: {url.geturl()} leads nowhere"
+                linked = pages.get(target.resolve().relative_to(html.resolve()))
+                if linked and url.fragment:
+                    assert unquote(url.fragment) in linked.ids, f"{name}: no {url.geturl()}"
+        for host in ("unpkg.com", "jsdelivr", "cdnjs", "googleapis"):
+            assert host not in page.text, f"{name} names {host}"
+
+
+def test_buttons_open_the_repositorys_notebook(pages):
+    page = pages[Path("notebooks/imagenet.html")]
+    links = {attributes.get("href") for _, attributes in page.tags}
+    assert (
+        "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/imagenet.ipynb"
+        in links
+    )
+    assert (
+        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/imagenet.ipynb"
+        in links
+    )
+
+
+def test_every_picture_has_a_text_instead(pages):
+    pictures = [(n, a) for n, page in pages.items() for tag, a in page.tags if tag == "img"]
+    assert {n.as_posix() for n, _ in pictures} >= {"index.html", "notebooks/imagenet.html"}
+    for name, attributes in pictures:
+        alt = attributes.get("alt") or ""
+        assert alt.strip() and "/" not in alt and ".png" not in alt, f"{name}: {attributes}"
+
+
+def test_no_page_shows_an_error_a_path_of_this_machine_or_a_progress_bar(pages):
+    here = [str(path) for path in (ROOT, Path.home(), Path(sys.prefix))]
+    noise = re.compile(
+        r"Traceback \(most recent|output (?:error|stderr|traceback)|it/s\]|\d%\|"
+        r"|(?<![\w.:/-])/(?:home|root|Users|tmp|mnt|content)/\w|" + "|".join(map(re.escape, here))
+    )
+    for name, page in pages.items():
+        found = noise.search(page.text)
+        assert not found, f"{name}: {page.text[max(0, found.start() - 80) : found.end() + 80]}"
+
+
+@in_a_browser
+def test_the_browser_asks_nobody_else_and_does_not_complain(visits):
+    for seen in visits:
+        assert [url for url in seen["requests"] if url[0] != "/"] == [], seen["page"]
+        assert seen["complaints"] == [], seen["page"]
+
+
+@in_a_browser
+def test_every_page_can_be_used_by_everyone(visits):
+    assert {seen["shownIn"] for seen in visits if seen["colorScheme"] == "dark"} == {"dark"}
+    found = {
+        (seen["page"], seen["screen"], seen["colorScheme"], violation)
+        for seen in visits
+        for violation in seen["violations"]
+    }
+    assert found == set()
+
+
+@in_a_browser
+def test_no_page_is_wider_than_its_screen(visits):
+    assert {(seen["page"], seen["screen"]) for seen in visits if seen["tooWide"]} == set()
+
+
+@in_a_browser
+def test_formulas_are_rendered(visits):
+    assert {seen["page"] for seen in visits if seen["formulas"] > 1} >= {
+        "index.html",
+        "method.html",
+        "notebooks/imagenet.html",
+    }
+    for seen in visits:
+        assert seen["unrendered"] == [], seen["page"]
+
+
+@in_a_browser
+def test_search_finds_the_subject(visits):
+    for seen in visits:
+        if seen["page"] == SEARCH:
+            assert {"index.html", "method.html"} <= set(seen["found"])
+
+
+@in_a_browser
+def test_the_slider_moves_pictures_line_and_words_together(visits):
+    slides = [seen["slides"] for seen in visits if seen["page"] == "step-by-step.html"]
+    assert len(slides) == 4
+    for before, after in slides:
+        assert " = K:" in before["text"] and before["text"] != after["text"]
+        assert len(before["places"]) == 3
+        assert all(old != new for old, new in zip(before["places"], after["places"], strict=True))
+
+
+@in_a_browser
+def test_the_whole_book_prints(pages, root):
+    done = run(root / "book" / "build.py", "--profile", "tiny", "--out", root / "out", "--pdf")
+    assert done.returncode == 0, done.stdout + done.stderr
+    pdf = (root / "out" / "_build" / "book.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type /Page\b", pdf)) > 10
+    for title in (b"The method", b"Ten real photos", b"jnd.descent", b"Bibliography"):
+        assert re.search(rb"/Title \(" + title, pdf), f"{title} is not in the outline"
+
+
+def test_a_notebook_that_has_not_been_run_is_named(root):
+    done = run(root / "book" / "build.py", "--profile", "none")
+    assert done.returncode != 0
+    assert "executed.ipynb is missing" in done.stderr
+    assert "make reproduce PROFILE=none" in done.stderr
+
+
+def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedProcess:
+    """A book of one page, with nothing but what puts the numbers in."""
+    for name, content in {
+        "data/paper.yaml": "claims: []",
+        "data/registry.yaml": "files: {}",
+        **{f"data/{n}.json": (ROOT / "data" / f"{n}.json").read_text() for n in ("scale", "speed")},
+        "results/claims.json": "[]",
+        "results/imagenet/metrics.json": json.dumps(metrics),
+        "book/index.md": "# Page\n\n" + text,
+        "book/conf.py": "extensions = ['myst_parser', 'companion']\n"
+        "myst_enable_extensions = ['substitution']",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return run(
+        *("-m", "sphinx", "-W", "-q", "-b", "dummy", folder / "book", folder / "out"),
+        PYTHONPATH=str(ROOT / "book" / "_ext"),
+        JND_BOOK_RESULTS=str(folder / "results"),
+    )
+
+
+def test_a_page_that_asks_for_an_unknown_number_fails(tmp_path):
+    done = build_page(tmp_path, "K is {{ imagenet.table1.jnd.nothing }}.", METRICS)
+    assert done.returncode != 0
+    assert "index.md" in done.stderr and "'nothing'" in done.stderr
+
+
+def test_what_a_gpu_took_is_shown_once_it_is_measured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from reference import speed
+
+    measured = json.loads((ROOT / "data" / "speed.json").read_text())
+    measured["values"]["gpu"] = None
+    assert speed(measured).gpu.startswith("**Not measured**")
+    row = {"ms": 12.34, "ratio": 1.5, "low": 1.25, "high": 1.75}
+    measured["values"]["gpu"] = {"inception_v3": {"contenders": {"jnd, full, tf32": row}}}
+    assert "| jnd, full, tf32 | 12.3 | 1.50 (1.25 to 1.75) | |" in speed(measured).gpu
+
+
+def test_a_number_without_provenance_fails(tmp_path):
+    done = build_page(tmp_path, "", {"values": METRICS["values"]})
+    assert done.returncode != 0
+    assert "metrics.json" in done.stderr and "provenance" in done.stderr

@@ -1,0 +1,224 @@
+"""The notebooks as papermill runs them, in their smoke profile."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import papermill
+import pytest
+import yaml
+
+from jnd.companion.claims import judge_all
+from jnd.support.checkout import read_data
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROFILES = sorted((ROOT / "notebooks" / "params").glob("*/*.yaml"))
+
+
+def execute(folder, name, **parameters):
+    return papermill.execute_notebook(
+        ROOT / "notebooks" / f"{name}.ipynb",
+        folder / "executed.ipynb",
+        parameters | {"output": str(folder)},
+        progress_bar=False,
+    )
+
+
+# in an order in which each finds what it follows
+FILES = {
+    "idea": "psychometric.png paths.png ways.png arms.csv step-sizes.csv metrics.json",
+    "reading": "choices.png readings.csv metrics.json",
+    "imagenet": "fig1.png fig2-a.png fig2-b.png perturbation.png k.csv table1.csv viewer.json "
+    "images.safetensors metrics.json",
+    "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv paired-test.csv paired-test-small.csv "
+    "differences.png images.safetensors metrics.json",
+    "detection": "before.csv fig3.png confidence.csv curves-box.png curves-class.png "
+    "perturbation.png inside.csv k.csv quality.csv images.safetensors metrics.json",
+    "forensics": "table1.png table1-by-number.csv table1-best.csv table2.png table2-by-number.csv "
+    "table2-best.csv metrics.json",
+    "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png "
+    "gradients.png verdict.csv metrics.json",
+    "psychometrics": "jnd.png jnd.csv psychometric.png thresholds.csv levels.csv weber.png "
+    "weber.csv dependence.png dependence.csv metrics.json",
+}
+
+
+# what a kernel does at its start: at its end it leaves what Linux says of it
+LEAVE_STATUS = """
+import atexit, os, pathlib
+def leave(status=pathlib.Path("/proc/self/status")):
+    if status.exists():
+        pathlib.Path(os.environ["IPYTHONDIR"], "status").write_text(status.read_text())
+atexit.register(leave)
+"""
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Name -> executed notebook and its folder, of the smoke profile."""
+    folder, ipython = (tmp_path_factory.mktemp(name) for name in ("smoke", "ipython"))
+    startup = ipython / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "leave.py").write_text(LEAVE_STATUS)
+    executed = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(ipython))
+        for name in FILES:
+            parameters = yaml.safe_load(
+                (ROOT / "notebooks/params/smoke" / f"{name}.yaml").read_text()
+            )
+            notebook = nbformat.from_dict(execute(folder, name, **parameters))
+            executed[name] = notebook, folder / "smoke" / name
+            if (ipython / "status").exists():
+                (ipython / "status").rename(folder / f"{name}.status")
+    return executed
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux counts it")
+@pytest.mark.parametrize("name", FILES)
+def test_smoke_stays_under_2_gb_of_memory(smoke, name):
+    status = (smoke[name][1].parents[1] / f"{name}.status").read_text()
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak) * 1024 < 2e9
+
+
+def test_every_notebook_is_tested():
+    assert FILES.keys() == {path.stem for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_smoke_leaves_its_files(smoke, name):
+    assert {path.name for path in smoke[name][1].iterdir()} == set(FILES[name].split())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_smoke_writes_numbers_with_provenance(smoke, name):
+    written = json.loads((smoke[name][1] / "metrics.json").read_text())
+    assert written["provenance"]["profile"] == "smoke" and written["provenance"]["notebook"] == name
+    assert written["provenance"]["machine"] and written["values"]
+
+
+def test_the_experiments_have_their_numbers(smoke):
+    for name, table in {"imagenet": "table1", "cifar10": "table2"}.items():
+        values = json.loads((smoke[name][1] / "metrics.json").read_text())["values"]
+        assert values["arms"].keys() == {"full", "l2", "none"}
+        assert len(values["arms"]["none"]["K"]) == len(values["photos"])
+        for metric in "PSNR", "UQI", "SCC", "VIF":
+            assert values[table]["end"]["full"][metric] is not None
+
+
+def test_every_claim_finds_what_decides_it(smoke):
+    verdicts = judge_all(smoke["imagenet"][1].parent)
+    assert [v.id for v in verdicts] == [claim["id"] for claim in read_data("paper")["claims"]]
+    for claim, verdict in zip(read_data("paper")["claims"], verdicts, strict=True):
+        assert (verdict.verdict == "not run") == ("why" in claim or "only" in claim), verdict
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_executed_copy_has_no_noise(smoke, name):
+    for cell in smoke[name][0].cells:
+        for output in cell.get("outputs", []):
+            assert output.output_type in {"display_data", "execute_result"}, output
+            text = json.dumps(output.data)
+            assert "progress" not in text and str(ROOT) not in text and "Error" not in text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_figure_of_the_executed_copy_has_an_alt_text(smoke, name):
+    cells = smoke[name][0].cells
+    shown = [
+        c for c in cells if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))
+    ]
+    assert len(shown) == FILES[name].count(".png")
+    for cell in shown:
+        assert len(cell.metadata.mystnb["image"]["alt"]) > 40
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_notebooks_are_stripped(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_profiles_set_only_parameters(path):
+    known = papermill.inspect_notebook(ROOT / "notebooks" / f"{path.stem}.ipynb")
+    given = yaml.safe_load(path.read_text())
+    assert given["profile"] == path.parent.name
+    assert given.keys() <= known.keys()
+
+
+@pytest.mark.parametrize(
+    "name, wrong, message",
+    [
+        ("imagenet", {"alhpa": 2.0}, "unknown parameter alhpa; imagenet has profile"),
+        ("imagenet", {"machine": "googlenett"}, "unknown machine 'googlenett'; there is googlenet"),
+        ("imagenet", {"photos": ["astronuat"]}, "no photo 'astronuat'"),
+        ("imagenet", {"size": 20}, "vif needs images of at least 25x25 pixels"),
+        ("imagenet", {"target_rank": 102}, "rank 102 is out of range"),
+        (
+            "imagenet",
+            {"photos": ["cat", "coffee"]},
+            r"curves = \[1, 2\]: name two of the photos 0\.\.1",
+        ),
+        ("cifar10", {"data": "none.npz"}, 'no data file none.npz; "official" fetches CIFAR-10'),
+        ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 200 images"),
+        (
+            "detection",
+            {"machine": "retinanet"},
+            "unknown detector 'retinanet': use 'retinanet_googlenet_fpn'",
+        ),
+        ("detection", {"category": "cart"}, "retinanet_googlenet_fpn knows no 'cart', but car"),
+        (
+            "detection",
+            {"box": [120, 112, 400, 172]},
+            "must have x1 < x2 and y1 < y2 and lie within",
+        ),
+        ("forensics", {"high_resolution": "imagnet"}, "imagnet has left no results in custom: run"),
+        ("comparison", {"max_iter": 0}, "budget = 0, but an attack needs at least 1 gradient"),
+        (
+            "comparison",
+            {"shown": ["coffee", 9]},
+            "name one of the photos and one of the target_ranks",
+        ),
+        ("comparison", {"crop": [40, 40, 64]}, r"crop = \[40, 40, 64\] is not within 96×96 pixels"),
+        (
+            "psychometrics",
+            {"sizes": [160]},
+            "machines, weights, sizes and alphas: give as many of each",
+        ),
+        ("psychometrics", {"swept": 300}, "swept = 300: take 1 to count = 200 photos"),
+        ("psychometrics", {"data": "nowhere"}, 'no folder nowhere; "packaged" needs none'),
+        ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR"),
+    ],
+)
+def test_wrong_parameters_stop_before_the_descent(tmp_path, name, wrong, message):
+    with pytest.raises(papermill.PapermillExecutionError, match=message):
+        execute(tmp_path, name, **wrong)
+    executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)  # kept all the same
+    done = [c.source for c in executed.cells if c.cell_type == "code" and c.get("execution_count")]
+    # what takes long has a progress bar
+    assert not any("progress=" in source or "bar(" in source for source in done)
+
+
+def test_labels_of_other_images_are_noticed(tmp_path):
+    """Files whose labels have been shuffled are refused before the descent."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(256, size=(40, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "shuffled.npz", images=images, labels=generator.integers(10, size=40))
+    with pytest.raises(papermill.PapermillExecutionError, match="agrees with only .* labels"):
+        execute(tmp_path, "cifar10", data=str(tmp_path / "shuffled.npz"), count=10)
+
+
+def test_the_pipeline_names_the_profiles_it_knows():
+    snakemake = [sys.executable, "-m", "snakemake", "--dry-run", "--config", "profile=papr"]
+    done = subprocess.run(snakemake, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode
+    assert (
+        "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stdout + done.stderr
+    )

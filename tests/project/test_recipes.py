@@ -1,0 +1,181 @@
+"""The training recipes: what they share, and a small run of the one for CIFAR-10."""
+
+import io
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from safetensors import safe_open
+from torch import nn
+
+from jnd import load_machine
+from jnd.datasets import read_rgb
+from jnd.support.registry import fetch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "data" / "recipes"))
+
+import cifar10  # noqa: E402
+from road import HEIGHT, WIDTH, render  # noqa: E402
+from training import accuracy, fit, normalised, save_weights  # noqa: E402
+
+
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 2),
+    )
+
+
+def batches(epoch):
+    """Dark images against bright ones."""
+    generator = torch.Generator().manual_seed(epoch)
+    for _ in range(8):
+        labels = torch.randint(2, (16,), generator=generator)
+        noise = torch.randint(120, (16, 3, 8, 8), generator=generator)
+        yield normalised((noise + 120 * labels.view(-1, 1, 1, 1)).byte()), labels
+
+
+def train(checkpoint, evaluate=lambda net: 0.0):
+    return fit(
+        model(),
+        batches,
+        4,
+        checkpoint=checkpoint,
+        max_lr=0.1,
+        evaluate=evaluate,
+        steps_per_epoch=8,
+        ema=0.5,
+    )
+
+
+def test_training_learns(tmp_path):
+    assert accuracy(train(tmp_path / "a.pt"), batches(99)) > 0.9
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
+    straight = train(tmp_path / "a.pt").state_dict()
+    rounds = []
+
+    def killed(net):
+        rounds.append(1)
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+        return 0.0
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "b.pt", killed)
+    resumed = train(tmp_path / "b.pt").state_dict()
+    assert all(torch.equal(resumed[key], straight[key]) for key in straight)
+
+
+def test_saved_weights_name_what_the_loader_needs(tmp_path):
+    save_weights(
+        model(), tmp_path / "w.safetensors", architecture="toy", categories=["dark", "bright"]
+    )
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        assert file.metadata()["categories"] == '["dark", "bright"]'
+        assert file.metadata()["architecture"] == "toy"
+        assert file.get_tensor("0.weight").dtype == torch.float16
+        assert file.get_tensor("1.running_var").dtype == torch.float32
+
+
+def test_the_road_is_what_its_script_renders():
+    road = read_rgb(fetch("road.png"))
+    assert road.shape == (3, HEIGHT, WIDTH)
+    rendered = torch.from_numpy(render(seed=7).clip(0, 255)).permute(2, 0, 1)
+    assert (road - rendered).abs().max() < 1  # whole grey levels, and platforms round differently
+
+
+@pytest.fixture
+def photos(generator):
+    """Ten classes of one colour each, with noise: (60, 3, 32, 32) uint8 and labels."""
+    labels = torch.arange(60) % 10
+    colours = torch.rand(10, 3, 1, 1, generator=generator)[labels]
+    noise = torch.rand(60, 3, 32, 32, generator=generator)
+    return (200 * colours + 50 * noise).byte(), labels
+
+
+@pytest.fixture
+def archive(photos, tmp_path):
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    records = b"".join(bytes([y]) + x.numpy().tobytes() for x, y in zip(*photos, strict=True))
+    with tarfile.open(path, "w:gz") as tar:
+        for name in ["test_batch", *(f"data_batch_{i}" for i in range(1, 6))]:
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            info.size = len(records)
+            tar.addfile(info, io.BytesIO(records))
+    return path
+
+
+def test_cifar10_is_read_from_a_folder_too(photos, tmp_path):
+    for i, (photo, label) in enumerate(zip(*photos, strict=True)):
+        folder = tmp_path / "test" / cifar10.CIFAR10[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo.permute(1, 2, 0).numpy()).save(folder / f"{i:02d}.png")
+    read, labels = cifar10.read(tmp_path, train=False)
+    order = photos[1].argsort(stable=True)
+    assert torch.equal(labels, photos[1][order]) and torch.equal(read, photos[0][order])
+
+
+def test_augmentation_is_seeded_and_erases_one_square(photos):
+    def once(seed):
+        return cifar10.augmented(
+            photos[0].clamp(min=cifar10.GREY + 1), torch.Generator().manual_seed(seed)
+        )
+
+    assert torch.equal(once(0), once(0)) and not torch.equal(once(0), once(1))
+    assert ((once(0) == cifar10.GREY).all(1).sum((1, 2)) == cifar10.CUTOUT**2).all()
+
+
+@pytest.mark.parametrize("architecture", cifar10.SETTINGS)
+def test_a_trunk_lacks_only_the_last_layer(architecture, as_official):
+    options = dict(aux_logits=True, init_weights=False)
+    as_official(
+        architecture,
+        torchvision.models.get_model(architecture, weights=None, **options).state_dict(),
+    )
+    model = torchvision.models.get_model(
+        architecture, num_classes=10, aux_logits=False, init_weights=False
+    )
+    result = model.load_state_dict(cifar10.trunk(architecture, None), strict=False)
+    assert result.missing_keys == ["fc.weight", "fc.bias"] and not result.unexpected_keys
+
+
+def test_the_recipe_makes_a_machine(archive, monkeypatch, tmp_path, capsys):
+    settings = cifar10.SETTINGS["googlenet"] | {"stages": [(32, 1), (48, 1)]}
+    monkeypatch.setitem(cifar10.SETTINGS, "googlenet", settings)
+    torch.manual_seed(0)
+    network = torchvision.models.googlenet(aux_logits=False, init_weights=False)
+    save_weights(network, tmp_path / "trunk.safetensors")
+    command = [
+        "cifar10.py",
+        "googlenet",
+        "--data",
+        archive,
+        "--start",
+        tmp_path / "trunk.safetensors",
+    ]
+    command += [
+        "--out",
+        tmp_path / "out.safetensors",
+        "--checkpoint",
+        tmp_path / "state.pt",
+        "--device",
+        "cpu",
+    ]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in command])
+    cifar10.main()
+    assert "top-1 on the test images" in capsys.readouterr().out
+    machine = load_machine("googlenet", tmp_path / "out.safetensors")
+    assert machine.input_size == (48, 48) and machine.categories == list(cifar10.CIFAR10)
+    assert machine(torch.zeros(1, 3, 32, 32)).shape == (1, 10)

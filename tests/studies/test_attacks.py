@@ -1,0 +1,181 @@
+"""Other people's attacks on a machine whose smallest changes are known."""
+
+import pytest
+import torch
+from foolbox.criteria import TargetedMisclassification
+
+from jnd.cost import Cost
+from jnd.descent import find_jnd
+from jnd.machines import Plane
+from jnd.studies.attacks import PulledUntilNoticed, smallest, state_of_the_art
+from jnd.studies.metered import Descent, run_attack
+
+BUDGET = 40
+
+
+@pytest.fixture
+def plane(generator):
+    """Two classes with a plane between, of which the photos below are some grey levels away."""
+    normal = torch.randn(3, 8, 8, generator=generator)
+    return Plane(0.005 * normal, torch.full((3, 8, 8), 120.0), ("here", "there"))
+
+
+@pytest.fixture
+def x0(plane, generator):
+    """Two images on the first class's side, at distances of 8 and 16 grey levels in all."""
+    along = torch.randn(2, 3, 8, 8, generator=generator)
+    unit = plane.normal / plane.normal.norm()
+    along -= (along * unit).flatten(1).sum(1).view(-1, 1, 1, 1) * unit
+    return plane.mean + 10 * along - torch.tensor([8.0, 16.0]).view(-1, 1, 1, 1) * unit
+
+
+def attack(name, plane, x0, budget=BUDGET):
+    label = torch.zeros(len(x0), dtype=torch.int64)
+    return run_attack(state_of_the_art(budget)[name], plane, x0, label, 1 - label)
+
+
+@pytest.mark.parametrize(
+    "name, budget, tolerance",
+    [
+        ("FGV", 1, 0.01),
+        ("PGD-L2", BUDGET, 0.07),
+        ("DeepFool", BUDGET, 0.03),
+        ("DDN", 100, 0.02),
+        ("C&W-L2", 300, 0.1),
+    ],  # Adam's first steps are nearly those of the signs
+)
+def test_the_euclidean_attacks_find_the_shortest_way_to_a_plane(plane, x0, name, budget, tolerance):
+    found = attack(name, plane, x0, budget).images
+    change = (found - x0).flatten(1).norm(dim=1)
+    assert (plane(found).argmax(1) == 1).all()
+    assert change.tolist() == pytest.approx(plane.distance(x0).tolist(), rel=tolerance)
+    assert (change >= plane.distance(x0) * (1 - 1e-4)).all()
+
+
+def test_the_signs_step_is_as_long_as_the_plane_is_far_in_the_largest_change(plane, x0):
+    change = (attack("FGSM", plane, x0).images - x0).abs().flatten(1)
+    expected = plane(x0)[:, 1].abs() / plane.normal.abs().sum()
+    assert change.amax(1).tolist() == pytest.approx(expected.tolist(), rel=0.01)
+    assert torch.allclose(change, change[:, :1].expand_as(change), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", state_of_the_art(BUDGET))
+def test_each_image_is_on_its_own_and_counted(plane, x0, name):
+    both, alone = attack(name, plane, x0), attack(name, plane, x0[1:])
+    assert torch.equal(both.images[1:], alone.images)
+    assert both.gradients[1:] == alone.gradients
+    if name in {"FGSM", "FGV"}:
+        assert both.gradients.tolist() == [1, 1]
+    elif name != "DeepFool":  # which stops at the first flip
+        assert (both.gradients >= BUDGET).all()
+
+
+@pytest.mark.parametrize("name", [*state_of_the_art(BUDGET), "descent"])
+def test_a_batch_gives_what_its_images_give_alone(plane, x0, name):
+    x0 = torch.cat((x0, x0[:1]))
+    label = torch.zeros(3, dtype=torch.int64)
+    attacks = state_of_the_art(BUDGET) | {"descent": Descent(Cost.arm("none"), 100.0, 60, True)}
+    alone, two = (run_attack(attacks[name], plane, x0, label, 1 - label, batch=n) for n in (1, 2))
+    assert torch.allclose(two.images, alone.images, atol=1e-3)
+    assert two.gradients[0] == two.gradients[1] and two.gradients[2] == alone.gradients[2]
+    if name != "DeepFool":
+        assert two.gradients.sum() == alone.gradients.sum()
+
+
+def test_our_descent_is_counted_as_it_says(plane, x0):
+    settings = dict(alpha=100.0, max_iter=60, cost=Cost.arm("none"))
+    label = torch.zeros(2, dtype=torch.int64)
+    to_K = run_attack(Descent(**settings, stop_at_K=True), plane, x0, label, 1 - label)
+    to_end = run_attack(Descent(**settings), plane, x0, label, 1 - label)
+    alone = find_jnd(plane, x0, target=1, **settings)
+    extra = to_K.gradients - alone.K  # that of x(K) itself is taken before it leaves
+    assert (alone.K > 0).all() and ((extra == 0) | (extra == 1)).all()
+    assert torch.allclose(to_K.images, alone.x_jnd) and torch.allclose(to_end.images, alone.x_end)
+    assert to_end.gradients.tolist() == [60, 60]
+
+
+@pytest.mark.parametrize("name", [*state_of_the_art(BUDGET), "descent"])
+def test_an_interrupted_attack_goes_on_where_it_was(plane, x0, name, tmp_path):
+    """The first image is not attacked again, by an attack that was made anew."""
+    label = torch.zeros(2, dtype=torch.int64)
+
+    def attack():
+        if name == "descent":
+            return Descent(Cost.arm("none"), 100.0, 60)
+        return state_of_the_art(BUDGET)[name]
+
+    def run(**options):
+        return run_attack(attack(), plane, x0, label, 1 - label, **options)
+
+    def interrupted(images):
+        for i in images:
+            if i == 1:
+                raise KeyboardInterrupt
+            yield i
+
+    def what_is_left(images):
+        asked.extend(images)
+        return asked
+
+    asked, expected = [], run()
+    kept = dict(checkpoint=tmp_path / "kept", checkpoint_seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=interrupted, **kept)
+    found = run(progress=what_is_left, **kept)
+    assert asked == [1]
+    assert torch.equal(found.images, expected.images)
+    assert torch.equal(found.gradients, expected.gradients)
+
+
+def test_what_does_not_flip_has_no_image(plane, x0):
+    label = torch.zeros(2, dtype=torch.int64)
+    found = run_attack(lambda machine, x0, label, target: x0, plane, x0, label, 1 - label)
+    assert found.images.isnan().all() and found.gradients.tolist() == [0, 0]
+
+
+def test_the_criterion_pulls_to_the_target_and_takes_any_other_answer():
+    label, target = torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1])
+    logits = torch.eye(3)  # the answers are label, target and neither
+    criterion = PulledUntilNoticed(label, target)
+    assert isinstance(criterion, TargetedMisclassification)  # what foolbox asks
+    assert criterion.target_classes.raw.tolist() == [1, 1, 1]
+    assert criterion(logits, logits).tolist() == [False, True, True]
+    assert TargetedMisclassification(target)(logits, logits).tolist() == [False, True, False]
+
+
+def test_the_smallest_sizes_are_bracketed_and_bisected():
+    """Each image on its own, and none looked at again once it has flipped at a doubled size."""
+    borders, looked = torch.tensor([0.01, 0.0625, 0.7, 3.0, 200.0]), []
+
+    def image_at(some, size):
+        looked.append(some.tolist())
+        return size.view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
+
+    found = smallest(
+        torch.zeros(5, 3, 2, 2),
+        image_at,
+        lambda some, images: images[:, 0, 0, 0] >= borders[some],
+        7,
+    )[:, 0, 0, 0]
+    bracket = borders.clamp(min=1 / 16)
+    assert ((borders <= found) & (found <= borders + bracket / 2**6)).all()
+    assert looked == (
+        [[0, 1, 2, 3, 4]] + 4 * [[2, 3, 4]] + 2 * [[3, 4]] + 6 * [[4]] + 7 * [[0, 1, 2, 3, 4]]
+    )
+
+
+def test_a_direction_in_which_nothing_flips():
+    asked = []
+
+    def image_at(some, size):
+        asked.extend(size.tolist())
+        return size.view(-1, 1, 1, 1).expand(-1, 3, 1, 1)
+
+    found = smallest(torch.zeros(2, 3, 1, 1), image_at, lambda some, images: some == 1, 3)
+    assert found[0].isnan().all() and found[1].max() == 1 / 16 / 2**3
+    assert max(asked) == 256
+
+
+def test_no_budget():
+    with pytest.raises(ValueError, match="budget = 0, but an attack needs at least 1 gradient"):
+        state_of_the_art(0)

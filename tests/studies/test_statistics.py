@@ -1,0 +1,64 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from jnd.studies.statistics import compare_pairs, mean_interval
+
+
+def test_p_and_difference_are_scipys(generator):
+    first = torch.randn(30, generator=generator, dtype=torch.float64)
+    second = first - 0.3 + 0.5 * torch.randn(30, generator=generator, dtype=torch.float64)
+    found = compare_pairs(first, second)
+    assert found.n == 30
+    assert found.difference == pytest.approx((first - second).mean().item())
+    assert found.p == stats.wilcoxon(first.numpy(), second.numpy()).pvalue
+
+
+def test_the_interval_holds_the_mean_as_often_as_it_says(generator):
+    """Of 200 samples of 40 with mean 1, about 190 intervals hold 1 (standard deviation 3.1)."""
+    held = 0
+    for seed in range(200):
+        sample = 1 + torch.randn(40, generator=generator, dtype=torch.float64)
+        found = compare_pairs(sample, torch.zeros_like(sample), seed)
+        held += found.low < 1 < found.high
+    assert 175 <= held <= 199
+
+
+def test_pairs_with_nan_are_left_out():
+    first = torch.tensor([1.0, 2.0, math.nan, 4.0, 7.0])
+    second = torch.tensor([0.5, 1.0, 1.0, math.nan, 5.0])
+    found = compare_pairs(first, second)
+    assert found.n == 3 and found.difference == pytest.approx((0.5 + 1 + 2) / 3)
+
+
+def test_no_difference_at_all():
+    found = compare_pairs(torch.ones(5), torch.ones(5))
+    assert found.p == 1 and found.difference == 0 and math.isnan(found.low)
+
+
+def test_no_image_in_both():
+    found = compare_pairs(torch.tensor([math.nan]), torch.tensor([1.0]))
+    assert found.n == 0 and math.isnan(found.difference) and math.isnan(found.p)
+
+
+def test_wrong_measurements():
+    with pytest.raises(ValueError, match=r"two measurements \(B,\)"):
+        compare_pairs(torch.ones(3), torch.ones(2))
+
+
+def test_a_mean_leaves_out_what_is_not_finite_and_holds_scipys_interval(generator):
+    values = torch.randn(20, generator=generator)
+    found = mean_interval(torch.cat((values, torch.tensor([math.nan, math.inf]))))
+    sample = values.double().numpy()
+    expected = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    assert found.n == 20 and found.mean == pytest.approx(sample.mean())
+    assert (found.low, found.high) == expected
+
+
+def test_a_mean_of_nothing_or_of_equal_values_has_no_interval():
+    nothing, equal = mean_interval(torch.tensor([math.nan])), mean_interval(torch.ones(4))
+    assert nothing.n == 0 and math.isnan(nothing.mean) and math.isnan(nothing.low)
+    assert equal.mean == 1 and math.isnan(equal.low) and math.isnan(equal.high)

@@ -31,7 +31,8 @@ def install(*arguments: str | Path) -> None:
 if __name__ == "__main__":
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
     installed = {canonical(d.name): d.version for d in distributions()}
-    if needed := missing(project["dependencies"], installed):
+    asked = project["dependencies"] + project["optional-dependencies"]["companion"]
+    if needed := missing(asked, installed):
         with NamedTemporaryFile("w", suffix=".txt") as constraints:
             constraints.writelines(f"{name}=={version}\n" for name, version in installed.items())
             constraints.flush()

@@ -8,8 +8,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from jnd.cost import Cost, CostOfEach
-from jnd.descent import find_arms, find_jnd
-from jnd.trajectory import DivergedError, eight_bit
+from jnd.descent import find_arms, find_jnd, update
+from jnd.trajectory import DivergedError, distance, eight_bit, relative_distance
 
 NONE = Cost.arm("none")
 
@@ -57,6 +57,20 @@ def linear_machine(w, x0, margin):
 
 def relative(x, x0):
     return (x - x0).flatten(1).norm(dim=1) / x0.flatten(1).norm(dim=1)
+
+
+def test_an_update_is_equation_2_with_the_noise_of_equation_3(w, x0):
+    """Of the squared distance alone: n(k) = −α · 2λ (x(k) − x(0)), image by image."""
+    x = (x0 + torch.arange(1.0, len(x0) + 1, dtype=x0.dtype).view(-1, 1, 1, 1)).requires_grad_()
+    updated = update(x, Cost(0.25, 0.0, 0.0)(torch.zeros(len(x)), x, x0), alpha=0.1)
+    assert torch.allclose(updated, x - 0.1 * 2 * 0.25 * (x - x0)) and not updated.requires_grad
+
+
+def test_the_relative_distance_is_a_ratio_of_norms():
+    x0 = torch.tensor([[3.0, 4.0], [0.0, 2.0]]).view(2, 1, 1, 2)
+    x = x0 + torch.tensor([[0.0, 1.0], [3.0, 4.0]]).view(2, 1, 1, 2)
+    assert distance(x, x0).tolist() == [1.0, 5.0]
+    assert relative_distance(x, x0).tolist() == pytest.approx([0.2, 2.5])
 
 
 def test_constant_gradient_gives_K_and_jnd_in_closed_form(w, x0):

@@ -139,7 +139,6 @@ def test_colab_gets_the_package_and_keeps_its_torch_and_numpy(tmp_path):
         "eagerpy",
         "foolbox",
         "jnd",
-        "pooch",
         "safetensors",
     }  # each the beginning of its files' names
     theirs = tmp_path / "theirs"

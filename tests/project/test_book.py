@@ -77,7 +77,7 @@ class Page(HTMLParser):
     def __init__(self, path: Path):
         super().__init__()
         self.text = path.read_text("utf-8")
-        self.tags = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.feed(self.text)
         self.ids = {attributes.get("id") for _, attributes in self.tags}
 
@@ -136,7 +136,7 @@ def write_results(folder: Path) -> None:
     (folder.parent / "claims.json").write_text(json.dumps(verdicts))
 
 
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess:
+def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,

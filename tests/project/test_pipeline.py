@@ -167,7 +167,8 @@ def kill_until_done(arguments: list[str], root: Path, seconds: float, kills: int
     rounds = count()
     while kills > 0:
         here = repository(root / f"round{next(rounds)}")
-        said, held, done = "", {}, False
+        said, done = "", False
+        held: dict[Path, int] = {}
         while not done:
             after = draw.uniform(0, seconds / 2) if kills > 0 else None
             words, done = killed(snakemake("--cores", "2", *arguments), here, after)

@@ -103,7 +103,7 @@ def assert_locked(python: str):
         "sys_platform": "linux",
     }
     blocks = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
-    pins = {}
+    pins: dict[str, Requirement] = {}
     for block in (block for block in blocks if not block.startswith("#")):
         pin = Requirement(block.split(" \\\n")[0])
         assert re.fullmatch(r"==[\w.+]+", str(pin.specifier)) and "--hash=sha256:" in block

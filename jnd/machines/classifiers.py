@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from jnd.machines.efficientnet import MEAN, STD, VARIANTS, efficientnet_lite, renamed
 from jnd.machines.networks import folded, resized
-from jnd.machines.weights import read_weights
+from jnd.machines.weights import read_pickled, read_weights
 from jnd.support.checkout import data_folder
 from jnd.support.device import reproducible
 
@@ -147,64 +149,49 @@ def load_machine(
     device: str | torch.device | None = None,
     precision: str = "float32",
 ) -> Machine:
-    """A frozen torchvision classifier.
+    """A frozen classifier by its name.
 
     Args:
-        name: any of torchvision's classifiers, such as ``"googlenet"`` or ``"inception_v3"``, or
-            one of this repository's machines, such as ``"googlenet_cifar10"``.
-        weights: ``"bundled"`` (this repository's), ``"official"`` (torchvision's, downloaded and
-            checked by hash) or the path of a safetensors file. A file whose header has no
-            ``categories`` is read as torchvision's own: ImageNet classes and preprocessing.
+        name: any of torchvision's classifiers, such as ``"inception_v3"``, one of
+            :data:`jnd.machines.efficientnet.VARIANTS`, such as ``"efficientnet_lite0"``, or one of
+            this repository's machines, such as ``"googlenet_cifar10"``.
+        weights: ``"bundled"`` (this repository's or a Python package's), ``"official"``
+            (torchvision's, downloaded and checked by hash) or the path of a safetensors file. A
+            file whose header has no ``categories`` is read as trained on ImageNet, with the
+            preprocessing of the architecture's own weights.
         device: None: the GPU if there is one.
         precision: in what the network computes: ``"float32"``, exact; ``"tf32"``, on a GPU, faster
             and with 10 bits of a mantissa in convolutions and matrix products; or ``"bfloat16"``,
             with 7 bits. A CPU without instructions for that is slower then, and a warning says so.
 
     Raises:
-        ValueError: unknown name or precision, no bundled weights for it, or a file that is damaged,
+        ValueError: unknown name or precision, no such weights for it, or a file that is damaged,
             of another architecture or no safetensors.
-        FileNotFoundError: no such weights file.
+        FileNotFoundError: no such weights file, or no package or repository that has it.
         OSError: the official weights could not be fetched.
     """
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in {*known, *BUNDLED}:
-        hint = difflib.get_close_matches(name, [*known, *BUNDLED]) or [*known, *BUNDLED]
+    torchvisions = torchvision.models.list_models(module=torchvision.models)
+    bundled, known = [*VARIANTS, *BUNDLED], [*torchvisions, *VARIANTS, *BUNDLED]
+    if name not in known:
+        hint = difflib.get_close_matches(name, known) or known
         raise ValueError(f"unknown machine {name!r}; there is {', '.join(hint)}")
-    if weights == "bundled" and name not in BUNDLED:
+    if weights == "bundled" and name not in bundled:
         raise ValueError(
-            f"no weights for {name} are bundled (only for {', '.join(BUNDLED)}); use "
+            f"no weights for {name} are bundled (only for {', '.join(bundled)}); use "
             'weights="official" or the path of a safetensors file'
         )
-    if weights != "bundled" and name not in known:
+    if weights == "official" and name not in torchvisions:
+        raise ValueError(f'torchvision has no weights of {name}: use weights="bundled"')
+    if weights != "bundled" and name in {*BUNDLED} - {*torchvisions}:
         raise ValueError(f'{name} is bundled: use weights="bundled", or the architecture\'s name')
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _check_precision(precision, device)
-    architecture = name if name in known else "googlenet"
-    if weights == "bundled":
-        weights = data_folder() / "weights" / f"{BUNDLED[name]}.safetensors"
-    read = read_weights(weights, architecture)
-    official = torchvision.models.get_model_weights(architecture).DEFAULT
-    preset = official.transforms()
-    categories = read.listed("categories", official.meta["categories"])
-    mean = read.listed("mean", [255 * m for m in preset.mean])
-    std = read.listed("std", [255 * s for s in preset.std])
-    input_size = tuple(read.listed("input_size", []))
-    network = _network(
-        architecture, read.state, len(categories), torchvisions_own="categories" not in read.header
-    )
-    read.fill(network, name)
-    machine = Machine(
-        folded(network),
-        name=name,
-        categories=categories,
-        mean=mean,
-        std=std,
-        sha256=read.sha256,
-        min_size=(1, 1) if input_size else official.meta["min_size"],
-        input_size=input_size or None,
-        precision=precision,
-    )
-    return machine.to(device)
+
+    if name in VARIANTS:
+        parts = _lite(name, weights)
+    else:
+        parts = _torchvisions("googlenet" if name in BUNDLED else name, name, weights)
+    return Machine(name=name, precision=precision, **parts).to(device)
 
 
 def has_bfloat16() -> bool:
@@ -263,12 +250,50 @@ def _check_precision(precision: str, device: torch.device) -> None:
         )
 
 
-def _network(
-    name: str, state: dict[str, Tensor], classes: int, torchvisions_own: bool
-) -> nn.Module:
-    options: dict[str, Any] = {"num_classes": classes}
-    if name in {"googlenet", "inception_v3"}:
+def _lite(name: str, weights: str | Path) -> dict[str, Any]:
+    """The parts of an EfficientNet-Lite, as :class:`Machine` takes them."""
+    if weights == "bundled":
+        read = read_pickled(VARIANTS[name][-1])
+    else:
+        read = read_weights(weights, name)
+    imagenet = torchvision.models.get_model_weights("googlenet").DEFAULT.meta["categories"]
+    categories = read.listed("categories", imagenet)
+    network = efficientnet_lite(name, len(categories))
+    if weights == "bundled":
+        read = replace(read, state=renamed(read.state, network))
+    read.fill(network, name)
+    return {
+        "network": folded(network),
+        "categories": categories,
+        "mean": read.listed("mean", [MEAN] * 3),
+        "std": read.listed("std", [STD] * 3),
+        "sha256": read.sha256,
+        "input_size": tuple(read.listed("input_size", [])) or None,
+    }
+
+
+def _torchvisions(architecture: str, name: str, weights: str | Path) -> dict[str, Any]:
+    """The parts of one of torchvision's networks, as :class:`Machine` takes them."""
+    if weights == "bundled":
+        weights = data_folder() / "weights" / f"{BUNDLED[name]}.safetensors"
+    read = read_weights(weights, architecture)
+    official = torchvision.models.get_model_weights(architecture).DEFAULT
+    preset = official.transforms()
+    categories = read.listed("categories", official.meta["categories"])
+    input_size = tuple(read.listed("input_size", []))
+    options: dict[str, Any] = {"num_classes": len(categories)}
+    if architecture in {"googlenet", "inception_v3"}:
         # torchvision's own weights for these two expect inputs scaled once more
-        options |= {"transform_input": torchvisions_own, "init_weights": False}
-        options["aux_logits"] = any(key.startswith(("aux", "Aux")) for key in state)
-    return torchvision.models.get_model(name, weights=None, **options)
+        options |= {"transform_input": "categories" not in read.header, "init_weights": False}
+        options["aux_logits"] = any(key.startswith(("aux", "Aux")) for key in read.state)
+    network = torchvision.models.get_model(architecture, weights=None, **options)
+    read.fill(network, name)
+    return {
+        "network": folded(network),
+        "categories": categories,
+        "mean": read.listed("mean", [255 * m for m in preset.mean]),
+        "std": read.listed("std", [255 * s for s in preset.std]),
+        "sha256": read.sha256,
+        "min_size": (1, 1) if input_size else official.meta["min_size"],
+        "input_size": input_size or None,
+    }

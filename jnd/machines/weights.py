@@ -1,6 +1,7 @@
 """Weights of a machine: a safetensors file that says what it holds, or torchvision's own."""
 
 import json
+import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,8 +73,7 @@ def read_weights(source: str | Path, name: str) -> Weights:
         OSError: the official weights could not be fetched.
     """
     if source == "official":
-        path = fetch(*official_file(name))
-        return Weights(path, torch.load(path, map_location="cpu", weights_only=True), {})
+        return read_pickled(*official_file(name))
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}")
@@ -89,6 +89,33 @@ def read_weights(source: str | Path, name: str) -> Weights:
     if header.get("architecture", name) != name:
         raise ValueError(f"{path} holds a {header['architecture']}, not a {name}")
     return Weights(path, state, header)
+
+
+def read_pickled(name: str, entry: Mapping[str, Any] | None = None) -> Weights:
+    """Tensors by name from a registered pickle: torchvision's own weights, or a package's.
+
+    Its hash is checked before it is opened, and nothing but tensors is made of it.
+
+    Args:
+        name: of the file, for :func:`~jnd.support.registry.fetch`.
+        entry: what data/registry.yaml would say of a file that is not registered.
+
+    Raises:
+        ValueError: not the registered file, or one that holds something else than tensors.
+        OSError: it could not be fetched, or its package is not installed.
+    """
+    path = fetch(name, entry)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        raise ValueError(
+            f"{path} is refused: it holds something else than tensors"
+            + (f", it names {named[1]}" if named else "")
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
+        raise ValueError(f"{path} is refused: it holds something else than tensors by name")
+    return Weights(path, state, {})
 
 
 def official_file(name: str) -> tuple[str, Mapping[str, Any]]:

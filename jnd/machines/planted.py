@@ -114,12 +114,12 @@ def plant(
     """The objective that a detector see an object where there is none, checked against x0.
 
     Args:
-        machine: a detector, from :func:`~jnd.machines.load_detector`.
+        machine: a detector, from :func:`~jnd.machines.detectors.load_detector`.
         x0: (B, 3, H, W), grey levels 0..255.
         box: x1, y1, x2, y2 in pixels of x0, (4,) for all images or (B, 4); for
-            :class:`~jnd.machines.ClassInRegion` the region.
+            :class:`~jnd.machines.planted.ClassInRegion` the region.
         category: name of the class, one of ``machine.categories``.
-        objective: :class:`~jnd.machines.PlantedBox` or :class:`~jnd.machines.ClassInRegion`.
+        objective: :class:`~jnd.machines.planted.PlantedBox` or :class:`~jnd.machines.planted.ClassInRegion`.
         score: the score τ from which on a detection counts.
 
     Raises:

@@ -34,8 +34,8 @@ def just_noticeable(
         x0: (B, 3, H, W), grey levels 0..255.
         label: (B,), what the machine says of x0.
         target: (B,), classes to pull to; None: away from the label.
-        checkpoint: as :func:`~jnd.find_jnd` takes it; a number is added to its name.
-        **options: the other arguments of :func:`~jnd.find_jnd`.
+        checkpoint: as :func:`~jnd.descent.find_jnd` takes it; a number is added to its name.
+        **options: the other arguments of :func:`~jnd.descent.find_jnd`.
 
     Returns:
         K (B,) int64, −1 where the machine never noticed; and x(K) (B, 3, H, W), NaN there.

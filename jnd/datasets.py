@@ -133,7 +133,7 @@ def packaged_squares(count: int, size: int, seed: int = 0) -> tuple[Tensor, dict
     Returns:
         images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each photo.
     """
-    files = [name for name, entry in registered("files").items() if "package" in entry]
+    files = list(dict.fromkeys(registered("photos")[name]["file"] for name in packaged_photos()))
     photos = [read_rgb(fetch(name)) for name in files]
     generator = torch.Generator().manual_seed(seed)
     squares = []

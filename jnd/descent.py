@@ -59,7 +59,8 @@ def find_jnd(
 
     Args:
         machine: maps pixels (B, 3, H, W) in 0..255 to logits (B, C). On a GPU it computes in exact
-            float32 unless its ``precision`` says otherwise; see :func:`~jnd.machines.classifiers.load_machine`.
+            float32 unless its ``precision`` says otherwise, as
+            :func:`~jnd.machines.classifiers.load_machine` has it.
         x0: (B, 3, H, W) floating point, grey levels 0..255.
         label: class of each image, (B,) or one for all; None: what the machine says of x0. Where
             the machine does not say ``label`` of x0, K is 0.

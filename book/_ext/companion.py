@@ -17,7 +17,7 @@ from jnd.studies.multiverse import LABEL, label_text
 def namespace(items: dict) -> SimpleNamespace:
     """On a dict Jinja would take a key called `values` or `items` for the dict's method.
 
-    results.py writes numbers that are not finite as null; pages format them as nan.
+    metrics.json has null for numbers that are not finite; pages format them as nan.
     """
     return SimpleNamespace(**{k: math.nan if v is None else v for k, v in items.items()})
 

@@ -25,8 +25,8 @@ def closeness(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
     """How near images are to their originals, (B,) each; NaN where an image is NaN.
 
     The size of the change as a share of the original's norm, the largest change of a pixel in grey
-    levels, what :func:`~jnd.metrics.scores` gives, and SSIM with its authors' Gaussian windows: Z. Wang et al.,
-    IEEE Trans. Image Processing 13(4), 2004, doi:10.1109/TIP.2003.819861.
+    levels, what :func:`~jnd.metrics.scores` gives, and SSIM with its authors' Gaussian windows:
+    Z. Wang et al., IEEE Trans. Image Processing 13(4), 2004, doi:10.1109/TIP.2003.819861.
     """
     change = (images - x0).double().flatten(1)
     ssim = [

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-VARIANTS = {  # width and depth, factors on the channels and repeats of STAGES; registered weights
+VARIANTS = {
     "efficientnet_lite0": (1.0, 1.0, "efficientnet-lite0-57934424.pth"),
     "efficientnet_lite1": (1.0, 1.1, "efficientnet-lite1-77cc7160.pth"),
     "efficientnet_lite2": (1.1, 1.2, "efficientnet-lite2-9656183e.pth"),
 }
+"""Name -> factors on the channels and on the repeats of STAGES, and the registered weights."""
 STAGES = (  # repeats, kernel, stride, expansion, channels
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),

@@ -119,7 +119,8 @@ def plant(
         box: x1, y1, x2, y2 in pixels of x0, (4,) for all images or (B, 4); for
             :class:`~jnd.machines.planted.ClassInRegion` the region.
         category: name of the class, one of ``machine.categories``.
-        objective: :class:`~jnd.machines.planted.PlantedBox` or :class:`~jnd.machines.planted.ClassInRegion`.
+        objective: :class:`~jnd.machines.planted.PlantedBox` or
+            :class:`~jnd.machines.planted.ClassInRegion`.
         score: the score τ from which on a detection counts.
 
     Raises:

@@ -222,8 +222,8 @@ def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
     assert links == [
         {"cost.Cost", "cost.squared_distance", "objectives.Towards", "objectives.AwayFrom"},
         set(),  # Eq. 2 and 3 are one function
-        {"descent.find_jnd"},
-        {"descent.Trajectory.jnd"},
+        {"descent.update", "descent.find_jnd"},
+        {"trajectory.relative_distance", "trajectory.Trajectory.jnd"},
         {"cost.bounded_range"},
         {"cost.total_variation"},
     ]

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -45,8 +46,12 @@ def needed(name: str, extras: tuple[str, ...] = ()) -> set[str]:
 def installed(tmp_path_factory):
     """A Python that has the wheel and what the wheel asks for, and nothing else."""
     folder = tmp_path_factory.mktemp("installed")
+    source = folder / "source"  # a copy, as building leaves files beside what it builds
+    shutil.copytree(ROOT / "jnd", source / "jnd", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "-q"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "-w", folder, source]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)

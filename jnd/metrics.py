@@ -23,13 +23,15 @@ from torch.nn.functional import pad
 WINDOW = 8  # side of the square windows of UQI and SCC, pixels; a power of two
 VIF_WINDOWS = (17, 9, 5, 3)  # sides of the Gaussian windows of VIF, finest scale first, pixels
 FLAT = 1e-10  # grey levels squared: VIF takes a smaller variance for rounding
+INT64_DB = 20 * math.log10((2**63 - 1) / 255)
+"""331.167 dB: what sewar and scikit-image, which take MAX from the dtype, add to int64 images."""
 
 
 def psnr(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> Tensor:
     """Peak signal-to-noise ratio in dB, (B,): infinite for identical images.
 
-    `data_range` is the peak MAX, in grey levels. sewar and scikit-image read it from the dtype:
-    `data_range=2**63 - 1` gives what they say of int64 images, 331.167 dB more than the truth.
+    `data_range` is the peak MAX, in grey levels; 2**63 - 1 gives what sewar and scikit-image say of
+    int64 images, :data:`~jnd.metrics.INT64_DB` more than the truth.
     """
     reference, distorted = _checked(reference, distorted, data_range)
     error = (reference - distorted).square().mean(dim=(1, 2, 3))

@@ -67,9 +67,8 @@ class OneStep:
 
     def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
         unbounded = PyTorchModel(machine, bounds=(-math.inf, math.inf), device=x0.device)
-        direction = (
-            self.method.run(unbounded, x0, PulledUntilNoticed(label, target), epsilon=FAR) - x0
-        )
+        criterion = PulledUntilNoticed(label, target)
+        direction = self.method.run(unbounded, x0, criterion, epsilon=FAR) - x0
         direction = direction / direction.square().mean((1, 2, 3), keepdim=True).sqrt()
 
         def step(some: Tensor, size: Tensor) -> Tensor:
@@ -175,13 +174,8 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
         # foolbox's fast gradient attacks refuse a target; these are the same, and don't
         "FGSM": OneStep(library.LinfProjectedGradientDescentAttack(**one_step)),
         "FGV": OneStep(library.L2ProjectedGradientDescentAttack(**one_step)),
-        "PGD-L2": InBall(
-            L2PGDOfRadii(
-                rel_stepsize=2.5 / steps,
-                steps=steps,
-                random_start=False,  # Madry's 2.5 ε / steps
-            )
-        ),
+        # steps of Madry's 2.5 ε / steps
+        "PGD-L2": InBall(L2PGDOfRadii(rel_stepsize=2.5 / steps, steps=steps, random_start=False)),
         "DeepFool": Minimising(library.L2DeepFoolAttack(steps=max(50, budget)), targeted=False),
         "C&W-L2": Minimising(
             library.L2CarliniWagnerAttack(

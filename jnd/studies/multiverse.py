@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from jnd.machines import resized
-from jnd.metrics import psnr, scc, uqi, vif
-from jnd.studies.printed import INT64_DB, printed_tables
+from jnd.metrics import INT64_DB, psnr, scc, uqi, vif
+from jnd.support.checkout import read_data
 
 MEAN = (123.675, 116.28, 103.53)  # of ImageNet, grey levels
 STD = (58.395, 57.12, 57.375)
@@ -133,7 +133,7 @@ class Multiverse:
         if there.sum() < 2:
             raise ValueError("at least 2 images with an x(K) in each arm are needed")
         images = {name: x[there] for name, x in images.items()}
-        table = printed_tables()[paper]
+        table = read_data("paper")["tables"][paper]
         self.printed = {
             f"{name}, {column}": table[column][name] - (INT64_DB if name == "PSNR" else 0)
             for column in COLUMNS

@@ -67,13 +67,12 @@ def uqi(
     """
     if form not in ("sewar", "wang-bovik"):
         raise ValueError(f'form must be "sewar" or "wang-bovik", got {form!r}')
-    pixels = WINDOW**2
     as_sewar = form == "sewar"
     x, y = _checked(reference, distorted, data_range, "uqi", WINDOW + as_sewar)
     if as_sewar:
         x, y = x[..., :-1, :-1], y[..., :-1, :-1]
     # N mean(xy) - mean(x) mean(y) = (N^2 sum(xy) - sum(x) sum(y)) / N^2: as if N were N^2
-    weight = pixels**2 if as_sewar else pixels
+    weight = WINDOW**4 if as_sewar else WINDOW**2
     sum_x, sum_y, var_x, var_y, cov = _moments(x, y, _window_sums, weight)
     structure = _ratio(2 * cov, var_x + var_y)
     quality_map = _ratio(2 * sum_x * sum_y * structure, sum_x**2 + sum_y**2)

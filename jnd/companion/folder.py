@@ -39,12 +39,8 @@ SCHEMA = pa.schema(
     [
         ("image", pa.string()),
         ("sha256", pa.string()),
-        ("label", pa.int32()),
-        ("target", pa.int32()),
-        ("K", pa.int32()),
-        ("jnd", pa.float64()),
-        *((name, pa.float64()) for name in METRICS),
-        ("seconds", pa.float64()),
+        *((name, pa.int32()) for name in ("label", "target", "K")),
+        *((name, pa.float64()) for name in ("jnd", *METRICS, "seconds")),
         ("error", pa.string()),
     ]
 )
@@ -236,9 +232,8 @@ def _with_provenance(made: Mapping[str, Any]) -> pa.Schema:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m jnd.companion.folder", description=__doc__.splitlines()[0]
-    )
+    says = __doc__.splitlines()[0]
+    parser = argparse.ArgumentParser("python -m jnd.companion.folder", description=says)
     commands = parser.add_subparsers(dest="command", required=True)
     shard = commands.add_parser("shard", help="the table of some photos")
     shard.add_argument("out", type=Path)

@@ -82,11 +82,13 @@ def paired_table(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> p
     rows = {}
     for name in METRICS:
         both = (first[name] - second[name]).isfinite()
-        row: dict[str, float] = {"images": int(both.sum())}
+        difference, p = compare_pairs(first[name], second[name])
+        row: dict[str, float] = {"images": difference.n}
         for title, values in {"with": first[name], "without": second[name]}.items():
             row |= {title: values[both].mean().item(), f"{title}, sd": values[both].std().item()}
-        rows[name] = row | vars(compare_pairs(first[name], second[name]))
-    table = pd.DataFrame.from_dict(rows, orient="index").drop(columns="n")
+        row |= {"difference": difference.mean, "low": difference.low, "high": difference.high}
+        rows[name] = row | {"p": p}
+    table = pd.DataFrame.from_dict(rows, orient="index")
     order = table["p"].sort_values().index
     steps = (len(order) - pd.RangeIndex(len(order))).to_numpy()
     table.loc[order, "p, Holm"] = (table.loc[order, "p"] * steps).cummax().clip(upper=1)

@@ -11,10 +11,10 @@ from torch.nn.functional import avg_pool2d
 
 from jnd.companion.figures.style import (
     ARMS,
-    BLUE,
     CHANGES,
     GREY,
     ORANGE,
+    SERIES,
     draw_box,
     draw_map,
     draw_picture,
@@ -88,8 +88,7 @@ def confidence_curves(
     """
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(5, 4.4), sharex=True, height_ratios=(3, 2))
     first_arm, first = next(iter(trajectories.items()))
-    for column, (name, colour) in enumerate(zip(names, (BLUE, ORANGE), strict=True)):
-        style = ("-", "--")[column]
+    for column, (name, (colour, style)) in enumerate(zip(names, SERIES, strict=False)):
         top.plot(first.confidence[:, image, column].cpu(), style, color=colour, label=name)
     top.set(ylabel="confidence", ylim=(0, 1.02), title=f"confidence in the arm {first_arm}")
     for arm, trajectory in trajectories.items():

@@ -122,20 +122,15 @@ def load_cifar10(source: str | Path, train: bool = False) -> tuple[Tensor, Tenso
     return pixels, torch.tensor(labels.astype(np.int64)), {path.name: sha256(path)}
 
 
-def packaged_squares(count: int, size: int, seed: int = 0) -> tuple[Tensor, dict[str, str]]:
+def packaged_squares(count: int, size: int) -> tuple[Tensor, dict[str, str]]:
     """Squares of random place and side, cut from the photos that packages ship and resized.
 
-    Args:
-        count: how many.
-        size: side of the result, pixels.
-        seed: of the draw.
-
-    Returns:
-        images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each photo.
+    They are the same each time: images (count, 3, size, size) float32, whole grey levels, and the
+    SHA-256 of each photo.
     """
     files = list(dict.fromkeys(registered("photos")[name]["file"] for name in packaged_photos()))
     photos = [read_rgb(fetch(name)) for name in files]
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     squares = []
     for i in range(count):
         photo = photos[i % len(photos)]
@@ -153,8 +148,7 @@ def load_squares(source: str, count: int, size: int) -> tuple[Tensor, dict[str, 
     Args:
         source: ``"packaged"``: :func:`~jnd.datasets.packaged_squares`; or a folder of pictures,
             of which the first by name are taken.
-        count: how many.
-        size: side of the result, pixels.
+        count, size: how many, and the side of the result, pixels.
 
     Returns:
         images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each file.
@@ -190,10 +184,8 @@ def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
 
 def packaged_photos() -> list[str]:
     """Names of the photos that packages ship."""
-    files = registered("files")
-    return [
-        name for name, photo in registered("photos").items() if "package" in files[photo["file"]]
-    ]
+    files, photos = registered("files"), registered("photos").items()
+    return [name for name, photo in photos if "package" in files[photo["file"]]]
 
 
 def central_square(pixels: Tensor, size: int) -> Tensor:

@@ -85,7 +85,11 @@ def find_jnd(
 
     Reference: Akan, Genc and Yarman Vural, ICIP 2020, Sections III and IV.
     """
-    _check(x0, label, target, objective, alpha, max_iter, also_8bit, stop_at_K)
+    _check(x0, alpha, max_iter)
+    if objective is not None and (label is not None or target is not None):
+        raise ValueError("give either objective or label and target, not both")
+    if also_8bit and stop_at_K:
+        raise ValueError("also_8bit looks beyond K, where stop_at_K has ended: choose one of them")
     x0 = x0.detach()
     seen, parts = Recording(x0, max_iter), Parts()
     left = torch.arange(len(x0), device=x0.device)  # the images still in the batch
@@ -189,16 +193,7 @@ def _repeated(classes: Tensor | int | None, times: int) -> Tensor | int | None:
     return classes.repeat(times) if isinstance(classes, Tensor) and classes.ndim else classes
 
 
-def _check(
-    x0: Tensor,
-    label: Tensor | int | None,
-    target: Tensor | int | None,
-    objective: Objective | None,
-    alpha: float,
-    max_iter: int,
-    also_8bit: bool,
-    stop_at_K: bool,
-) -> None:
+def _check(x0: Tensor, alpha: float, max_iter: int) -> None:
     if x0.ndim != 4 or not x0.is_floating_point():
         raise ValueError(
             f"x0 must be floating-point pixels (B, 3, H, W) in 0..255, not {x0.dtype} of shape "
@@ -206,11 +201,7 @@ def _check(
         )
     if bad := (~x0.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
         raise ValueError(f"image {bad[0]} of x0 has pixels that are NaN or infinite")
-    if objective is not None and (label is not None or target is not None):
-        raise ValueError("give either objective or label and target, not both")
     if not 0 < alpha < float("inf"):
         raise ValueError(f"alpha = {alpha}, but the learning rate must be positive and finite")
-    if also_8bit and stop_at_K:
-        raise ValueError("also_8bit looks beyond K, where stop_at_K has ended: choose one of them")
     if max_iter < 1:
         raise ValueError(f"max_iter = {max_iter}, but at least 1 update is needed")

@@ -23,13 +23,15 @@ from torch.nn.functional import pad
 WINDOW = 8  # side of the square windows of UQI and SCC, pixels; a power of two
 VIF_WINDOWS = (17, 9, 5, 3)  # sides of the Gaussian windows of VIF, finest scale first, pixels
 FLAT = 1e-10  # grey levels squared: VIF takes a smaller variance for rounding
+INT64_DB = 20 * math.log10((2**63 - 1) / 255)
+"""331.167 dB: what sewar and scikit-image, which take MAX from the dtype, add to int64 images."""
 
 
 def psnr(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> Tensor:
     """Peak signal-to-noise ratio in dB, (B,): infinite for identical images.
 
-    `data_range` is the peak MAX, in grey levels. sewar and scikit-image read it from the dtype:
-    `data_range=2**63 - 1` gives what they say of int64 images, 331.167 dB more than the truth.
+    `data_range` is the peak MAX, in grey levels; 2**63 - 1 gives what sewar and scikit-image say of
+    int64 images, :data:`~jnd.metrics.INT64_DB` more than the truth.
     """
     reference, distorted = _checked(reference, distorted, data_range)
     error = (reference - distorted).square().mean(dim=(1, 2, 3))
@@ -65,13 +67,12 @@ def uqi(
     """
     if form not in ("sewar", "wang-bovik"):
         raise ValueError(f'form must be "sewar" or "wang-bovik", got {form!r}')
-    pixels = WINDOW**2
     as_sewar = form == "sewar"
     x, y = _checked(reference, distorted, data_range, "uqi", WINDOW + as_sewar)
     if as_sewar:
         x, y = x[..., :-1, :-1], y[..., :-1, :-1]
     # N mean(xy) - mean(x) mean(y) = (N^2 sum(xy) - sum(x) sum(y)) / N^2: as if N were N^2
-    weight = pixels**2 if as_sewar else pixels
+    weight = WINDOW**4 if as_sewar else WINDOW**2
     sum_x, sum_y, var_x, var_y, cov = _moments(x, y, _window_sums, weight)
     structure = _ratio(2 * cov, var_x + var_y)
     quality_map = _ratio(2 * sum_x * sum_y * structure, sum_x**2 + sum_y**2)

@@ -16,19 +16,15 @@ class Objective(Protocol):
 
     def loss(self, output: Any) -> Tensor:
         """-> (B,): Loss of Eq. 1; its descent changes M's answer."""
-        ...
 
     def noticed(self, output: Any) -> Tensor:
         """-> (B,) bool: M(x) is no longer M(x(0))."""
-        ...
 
     def confidence(self, output: Any) -> Tensor:
         """-> (B, 2): M's confidence in the label and in the target, 0..1."""
-        ...
 
     def select(self, images: Tensor) -> "Objective":
         """The objective of some of the images, given by their numbers, (n,) int64."""
-        ...
 
 
 @dataclass(frozen=True)

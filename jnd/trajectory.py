@@ -1,6 +1,7 @@
 """x(k), K, x(K) and the just noticeable difference of Eq. 4: what a descent leaves behind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,17 +75,10 @@ class Trajectory:
 
     def select(self, images: Tensor) -> "Trajectory":
         """That of some of the images, given by their numbers, (n,) int64."""
-        return Trajectory(
-            self.x0[images],
-            self.x_jnd[images],
-            self.x_end[images],
-            self.K[images],
-            None if self.K_8bit is None else self.K_8bit[images],
-            self.confidence[:, images],
-            self.distance[:, images],
-            self.noticed[:, images],
-            self.objective.select(images),
-        )
+        by_time = {"confidence", "distance", "noticed"}
+        tensors = {name: v for name, v in vars(self).items() if isinstance(v, Tensor)}
+        some: Any = {n: v[:, images] if n in by_time else v[images] for n, v in tensors.items()}
+        return replace(self, **some, objective=self.objective.select(images))
 
 
 class DivergedError(RuntimeError):
@@ -153,17 +147,10 @@ class Recording:
         Raises:
             DivergedError: an image turned to NaN or infinity.
         """
-        trajectory = Trajectory(
-            self.x0,
-            self.x_jnd,
-            self.x,
-            _first(self.noticed),
-            _first(self.noticed_8bit) if also_8bit else None,
-            self.confidence,
-            self.distance,
-            self.noticed,
-            objective,
-        )
+        images, K = (self.x0, self.x_jnd, self.x), _first(self.noticed)
+        K_8bit = _first(self.noticed_8bit) if also_8bit else None
+        course = self.confidence, self.distance, self.noticed
+        trajectory = Trajectory(*images, K, K_8bit, *course, objective)
         diverged_at = _first(~self.finite)
         if (diverged_at >= 0).any():
             raise DivergedError(trajectory, diverged_at, alpha)

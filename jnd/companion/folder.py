@@ -39,12 +39,8 @@ SCHEMA = pa.schema(
     [
         ("image", pa.string()),
         ("sha256", pa.string()),
-        ("label", pa.int32()),
-        ("target", pa.int32()),
-        ("K", pa.int32()),
-        ("jnd", pa.float64()),
-        *((name, pa.float64()) for name in METRICS),
-        ("seconds", pa.float64()),
+        *((name, pa.int32()) for name in ("label", "target", "K")),
+        *((name, pa.float64()) for name in ("jnd", *METRICS, "seconds")),
         ("error", pa.string()),
     ]
 )
@@ -81,8 +77,10 @@ class Parameters:
             raise ValueError(f"batch = {self.batch}, but a batch has at least 1 photo")
 
     @property
-    def cost(self) -> Cost:
-        return Cost(self.squared_distance, self.bounded_range, self.total_variation)
+    def descent(self) -> dict[str, Any]:
+        """What :func:`~jnd.find_jnd` takes of them, beside target and machine."""
+        cost = Cost(self.squared_distance, self.bounded_range, self.total_variation)
+        return {"cost": cost, "alpha": self.alpha, "max_iter": self.max_iter}
 
 
 def measure(parameters: Parameters, names: Sequence[str], out: Path) -> None:
@@ -109,14 +107,10 @@ def measure(parameters: Parameters, names: Sequence[str], out: Path) -> None:
         checkpoint = out.with_name(f"{out.name}.{i}.checkpoint")
         rows += _measure_batch(parameters, machine, batch, checkpoint)
     table = pa.Table.from_pylist(rows, SCHEMA)
-    made = {
-        "parameters": asdict(parameters),
-        **subject([machine], **_data([table])),
-        "categories": machine.categories,
-        **origin(),
-    }
+    made = {"parameters": asdict(parameters), "categories": machine.categories}
+    made |= subject([machine], **_data([table])) | origin()
     with replacing(out) as part:
-        pq.write_table(table.cast(_with_provenance(SCHEMA, made)), part)
+        pq.write_table(table.cast(_with_provenance(made)), part)
     for leftover in out.parent.glob(f"{out.name}.*"):
         leftover.unlink()
 
@@ -146,7 +140,7 @@ def merge(shards: Sequence[Path], out: Path) -> None:
     common = {name: values[0] if len(values) == 1 else values for name, values in made.items()}
     failed = 0
     with replacing(out) as part:
-        with pq.ParquetWriter(part, _with_provenance(SCHEMA, common | data)) as writer:
+        with pq.ParquetWriter(part, _with_provenance(common | data)) as writer:
             for shard in shards:
                 table = pq.read_table(shard)
                 failed += len(table) - table["error"].null_count
@@ -181,10 +175,9 @@ def _measure_batch(
     if photos:
         readable = [row for row in rows if "error" not in row]
         x0 = torch.stack(photos).float().to(machine.mean.device)
-        for row, numbers in zip(
-            readable, _descend(parameters, machine, x0, checkpoint), strict=True
-        ):
-            row |= numbers
+        numbers = _descend(parameters, machine, x0, checkpoint)
+        for row, of_photo in zip(readable, numbers, strict=True):
+            row |= of_photo
     seconds = (time.perf_counter() - began) / len(rows)
     return [row | {"seconds": seconds} for row in rows]
 
@@ -195,30 +188,18 @@ def _descend(
     """The numbers of each photo of x0, (B, 3, H, W)."""
     with torch.no_grad():
         (logits,) = Parts()(lambda images: (machine(images),), x0)
-    label, rank = ranked_class(logits, 1), parameters.target_rank
-    columns = {"label": label}
-    if rank:
-        columns["target"] = ranked_class(logits, rank)
+    columns = {"label": ranked_class(logits, 1)}
+    if parameters.target_rank:
+        columns["target"] = ranked_class(logits, parameters.target_rank)
+    options = parameters.descent | columns | {"stop_at_K": True, "checkpoint": checkpoint}
     try:
-        found = find_jnd(
-            machine,
-            x0,
-            label=label,
-            target=columns.get("target"),
-            cost=parameters.cost,
-            alpha=parameters.alpha,
-            max_iter=parameters.max_iter,
-            stop_at_K=True,
-            checkpoint=checkpoint,
-        )
+        found = find_jnd(machine, x0, **options)
         diverged_at = torch.full_like(found.K, -1)
     except DivergedError as error:
         found, diverged_at = error.trajectory, error.at
     columns |= {"K": found.K, "jnd": found.jnd, **scores(x0, found.x_jnd)}
-    rows = [
-        dict(zip(columns, values, strict=True))
-        for values in zip(*plain(list(columns.values())), strict=True)
-    ]
+    values = zip(*plain(list(columns.values())), strict=True)
+    rows = [dict(zip(columns, of_photo, strict=True)) for of_photo in values]
     for row, k in zip(rows, diverged_at.tolist(), strict=True):
         if k >= 0:
             row |= {"K": None, "error": f"the descent left the finite numbers at iteration {k}"}
@@ -233,13 +214,7 @@ def _check(parameters: Parameters, machine: Machine) -> None:
     quality(blank, blank)
     with torch.no_grad():
         ranked_class(machine(blank), parameters.target_rank or 1)
-    find_jnd(
-        machine,
-        blank,
-        cost=parameters.cost,
-        alpha=parameters.alpha,
-        max_iter=min(parameters.max_iter, 1),
-    )
+    find_jnd(machine, blank, **parameters.descent | {"max_iter": min(parameters.max_iter, 1)})
 
 
 def _data(tables: Iterable[pa.Table]) -> dict[str, Any]:
@@ -247,21 +222,18 @@ def _data(tables: Iterable[pa.Table]) -> dict[str, Any]:
     count, digest = 0, hashlib.sha256()
     for table in tables:
         count += len(table)
-        for image, photo in zip(
-            table["image"].to_pylist(), table["sha256"].to_pylist(), strict=True
-        ):
-            digest.update(f"{photo}  {image}\n".encode())
+        for row in table.select(["image", "sha256"]).to_pylist():
+            digest.update(f"{row['sha256']}  {row['image']}\n".encode())
     return {"data": f"{count} photos", "data_sha256": digest.hexdigest()}
 
 
-def _with_provenance(schema: pa.Schema, made: Mapping[str, Any]) -> pa.Schema:
-    return schema.with_metadata({"jnd": json.dumps(made)})
+def _with_provenance(made: Mapping[str, Any]) -> pa.Schema:
+    return SCHEMA.with_metadata({"jnd": json.dumps(made)})
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m jnd.companion.folder", description=__doc__.splitlines()[0]
-    )
+    says = __doc__.splitlines()[0]
+    parser = argparse.ArgumentParser("python -m jnd.companion.folder", description=says)
     commands = parser.add_subparsers(dest="command", required=True)
     shard = commands.add_parser("shard", help="the table of some photos")
     shard.add_argument("out", type=Path)

@@ -25,9 +25,8 @@ def _in_notebook(iterations: range, description: str) -> Iterator[int]:
         for k in iterations:
             if time.monotonic() - shown > REFRESH:
                 shown, of = time.monotonic(), iterations.stop
-                line.update(
-                    HTML(f"{description} <progress value={k} max={of}></progress> {k} of {of}")
-                )
+                done = f"<progress value={k} max={of}></progress> {k} of {of}"
+                line.update(HTML(f"{description} {done}"))
             yield k
     finally:
         line.update(HTML(""))

@@ -12,10 +12,9 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from jnd.cost import bounded_range, total_variation
-from jnd.metrics import METRICS, scores
-from jnd.studies.printed import INT64_DB, printed_tables
+from jnd.metrics import INT64_DB, METRICS, scores
 from jnd.studies.statistics import compare_pairs
-from jnd.support.checkout import ROOT
+from jnd.support.checkout import ROOT, read_data
 from jnd.trajectory import Trajectory, relative_distance
 
 MOMENTS = {"jnd": "x(K)", "end": "end"}  # when an image is measured: key -> title
@@ -29,17 +28,9 @@ def closeness(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
     Z. Wang et al., IEEE Trans. Image Processing 13(4), 2004, doi:10.1109/TIP.2003.819861.
     """
     change = (images - x0).double().flatten(1)
-    ssim = [
-        structural_similarity(
-            *pair,
-            data_range=255,
-            channel_axis=0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-        )
-        for pair in zip(x0.double().cpu().numpy(), images.double().cpu().numpy(), strict=True)
-    ]
+    of_authors = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    pairs = zip(x0.double().cpu().numpy(), images.double().cpu().numpy(), strict=True)
+    ssim = [structural_similarity(*p, data_range=255, channel_axis=0, **of_authors) for p in pairs]
     return {
         "‖Δ‖ / ‖x‖": relative_distance(images.double(), x0.double()),
         "largest change": change.abs().amax(1),
@@ -66,19 +57,16 @@ def quality_table(
         measured: what :func:`scores_of` gives.
         images: over which of them to average.
     """
-    table = pd.DataFrame(
-        {
-            f"{MOMENTS[moment]}, {arm}": {
-                name: v[images].nanmean().item() for name, v in values.items()
-            }
-            for moment, by_arm in measured.items()
-            for arm, values in by_arm.items()
-        }
-    )
+    columns = {
+        f"{MOMENTS[moment]}, {arm}": {n: v[images].nanmean().item() for n, v in values.items()}
+        for moment, by_arm in measured.items()
+        for arm, values in by_arm.items()
+    }
+    table = pd.DataFrame(columns)
     if paper is None:
         return table
     table.loc["PSNR + 331.17 dB"] = table.loc["PSNR"] + INT64_DB
-    printed = printed_tables()[paper]
+    printed = read_data("paper")["tables"][paper]
     for column, arm in enumerate(("with", "without")):
         values = {"PSNR": printed[arm]["PSNR"] - INT64_DB, "PSNR + 331.17 dB": printed[arm]["PSNR"]}
         table.insert(column, f"paper, {arm}", table.index.map(printed[arm] | values))
@@ -94,11 +82,13 @@ def paired_table(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> p
     rows = {}
     for name in METRICS:
         both = (first[name] - second[name]).isfinite()
-        row: dict[str, float] = {"images": int(both.sum())}
+        difference, p = compare_pairs(first[name], second[name])
+        row: dict[str, float] = {"images": difference.n}
         for title, values in {"with": first[name], "without": second[name]}.items():
             row |= {title: values[both].mean().item(), f"{title}, sd": values[both].std().item()}
-        rows[name] = row | vars(compare_pairs(first[name], second[name]))
-    table = pd.DataFrame.from_dict(rows, orient="index").drop(columns="n")
+        row |= {"difference": difference.mean, "low": difference.low, "high": difference.high}
+        rows[name] = row | {"p": p}
+    table = pd.DataFrame.from_dict(rows, orient="index")
     order = table["p"].sort_values().index
     steps = (len(order) - pd.RangeIndex(len(order))).to_numpy()
     table.loc[order, "p, Holm"] = (table.loc[order, "p"] * steps).cummax().clip(upper=1)
@@ -114,19 +104,19 @@ def means(scored: Any) -> Any:
 
 def k_table(arms: Mapping[str, Trajectory], names: Sequence[str]) -> pd.DataFrame:
     """K, JND(M) and what comes after K: a row for each arm and each image by its name."""
-
-    def of(found: Trajectory) -> pd.DataFrame:
-        columns = {
-            "K": found.K,
-            "K, 8 bits": found.K_8bit,
-            "JND(M)": found.jnd,
-            "largest change at K": (found.x_jnd - found.x0).abs().flatten(1).amax(1),
-            "fools from K on": found.stays_adversarial,
-        }
-        given = {title: v.tolist() for title, v in columns.items() if v is not None}
-        return pd.DataFrame(given, index=names)
-
-    return pd.concat({arm: of(found) for arm, found in arms.items()}, names=["arm", "image"])
+    titles = {
+        "K": "K",
+        "K_8bit": "K, 8 bits",
+        "jnd": "JND(M)",
+        "largest_change_at_K": "largest change at K",
+        "stays_adversarial": "fools from K on",
+    }
+    columns = {
+        arm: {title: v[key].tolist() for key, title in titles.items() if v[key] is not None}
+        for arm, v in arm_values(arms).items()
+    }
+    tables = {arm: pd.DataFrame(of, index=names) for arm, of in columns.items()}
+    return pd.concat(tables, names=["arm", "image"])
 
 
 def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:

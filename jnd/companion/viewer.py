@@ -53,10 +53,8 @@ def write(
     """Write all that the slider needs into one JSON file.
 
     Args:
-        path: of the file.
         frames: k -> x(k), (3, H, W).
-        found: the descent of this one photo.
-        photo: what the photo is called.
+        found: the descent of this one ``photo``.
         names: of the label and of the target.
         provenance: the line to stand below.
     """

@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_convert
+from torchvision.ops import box_convert, box_iou
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
@@ -38,20 +38,12 @@ def resize_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> T
     return torch.stack((x1 * x, y1 * y, x2 * x, y2 * y), -1)
 
 
-def iou(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of boxes (..., 4) that broadcast -> (...)."""
-    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
-    shared = (high - low).clamp(min=0).prod(-1)
-    area_a, area_b = ((box[..., 2:] - box[..., :2]).prod(-1) for box in (a, b))
-    return shared / (area_a + area_b - shared)
-
-
 def unsuppressed(boxes: Tensor, threshold: float) -> Tensor:
     """Non-maximum suppression without a word to the host: (B, N, 4), best first -> (B, N) bool.
 
     A box goes if a better one that stays overlaps it by more than ``threshold``.
     """
-    overlaps = iou(boxes[:, :, None], boxes[:, None]) > threshold
+    overlaps = box_iou(boxes, boxes) > threshold
     stays = torch.ones_like(overlaps[:, 0])
     for i in range(boxes.shape[1] - 1):
         stays[:, i + 1 :] &= ~(stays[:, i : i + 1] & overlaps[:, i, i + 1 :])

@@ -22,6 +22,7 @@ from jnd.machines.weights import read_weights
 from jnd.support.checkout import data_folder
 from jnd.support.device import reproducible
 
+OURS, TORCHVISIONS = "retinanet_googlenet_fpn", "retinanet_resnet50_fpn"
 FPN_CHANNELS, HEAD_CONVOLUTIONS = 128, 2
 STRIDES = (8, 16, 32, 64)
 
@@ -66,10 +67,9 @@ class DetectorOutput:
         by_level = {name: list(values.split(self.levels, 1)) for name, values in heads.items()}
         anchors, sizes = list(self.anchors.split(self.levels)), [self.resized] * len(self.logits)
         found = self.network.postprocess_detections(by_level, [anchors] * len(sizes), sizes)
-        return [
-            each | {"boxes": resize_boxes(each["boxes"], self.resized, self.picture)}
-            for each in found
-        ]
+        for each in found:
+            each["boxes"] = resize_boxes(each["boxes"], self.resized, self.picture)
+        return found
 
 
 class Detector(nn.Module):
@@ -122,21 +122,12 @@ class Detector(nn.Module):
         with reproducible(x.device):
             features = list(self.network.backbone(x).values())
             heads = self.network.head(features)
+        logits, offsets = heads["cls_logits"], heads["bbox_regression"]
         (anchors,) = self.network.anchor_generator(ImageList(x, [resized]), features)
         per_place = self.network.anchor_generator.num_anchors_per_location()
-        levels = [
-            n * level.shape[2] * level.shape[3]
-            for n, level in zip(per_place, features, strict=True)
-        ]
-        return DetectorOutput(
-            heads["cls_logits"],
-            heads["bbox_regression"],
-            anchors,
-            levels,
-            (shape[2], shape[3]),
-            resized,
-            self.network,
-        )
+        levels = [n * level[0, 0].numel() for n, level in zip(per_place, features, strict=True)]
+        picture = shape[2], shape[3]
+        return DetectorOutput(logits, offsets, anchors, levels, picture, resized, self.network)
 
     def _resized(self, x: Tensor) -> Tensor:
         transform, sides = self.network.transform, x.shape[2:]
@@ -147,9 +138,7 @@ class Detector(nn.Module):
 
 
 def load_detector(
-    name: str = "retinanet_googlenet_fpn",
-    weights: str | Path = "bundled",
-    device: str | torch.device | None = None,
+    name: str = OURS, weights: str | Path = "bundled", device: str | torch.device | None = None
 ) -> Detector:
     """A frozen RetinaNet.
 
@@ -167,11 +156,9 @@ def load_detector(
         FileNotFoundError: no such weights file.
         OSError: the official weights could not be fetched.
     """
-    if name not in {"retinanet_googlenet_fpn", "retinanet_resnet50_fpn"}:
-        raise ValueError(
-            f"unknown detector {name!r}: use 'retinanet_googlenet_fpn' or 'retinanet_resnet50_fpn'"
-        )
-    torchvisions = name == "retinanet_resnet50_fpn"
+    if name not in {OURS, TORCHVISIONS}:
+        raise ValueError(f"unknown detector {name!r}: use {OURS!r} or {TORCHVISIONS!r}")
+    torchvisions = name == TORCHVISIONS
     if weights == ("bundled" if torchvisions else "official"):
         other = "official" if torchvisions else "bundled"
         raise ValueError(
@@ -222,14 +209,8 @@ def retinanet_googlenet_fpn(num_classes: int, size: int) -> RetinaNet:
     # from 3 times the stride on, where RetinaNet has 4, as the photos are small
     sizes = tuple(tuple(round(3 * s * 2 ** (i / 3)) for i in range(3)) for s in STRIDES)
     anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
-    network = RetinaNet(
-        backbone,
-        num_classes,
-        anchor_generator=anchors,
-        min_size=size,
-        max_size=size,
-        size_divisible=STRIDES[-1],
-    )
+    sides = {"min_size": size, "max_size": size, "size_divisible": STRIDES[-1]}
+    network = RetinaNet(backbone, num_classes, anchor_generator=anchors, **sides)
     for head in network.head.children():
         head.conv = head.conv[:HEAD_CONVOLUTIONS]
     return network

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
-from torchvision.ops import sigmoid_focal_loss
+from torchvision.ops import box_iou, sigmoid_focal_loss
 
-from jnd.machines.boxes import encode, iou, resize_boxes, unsuppressed
+from jnd.machines.boxes import encode, resize_boxes, unsuppressed
 from jnd.machines.detectors import Detector, DetectorOutput
 from jnd.machines.networks import frozen
 
@@ -70,8 +70,8 @@ class PlantedBox(Planted):
     """
 
     def loss(self, output: DetectorOutput) -> Tensor:
-        box = resize_boxes(self.box, output.picture, output.resized).unsqueeze(1)
-        overlap, matcher = iou(box, output.anchors), output.network.proposal_matcher
+        box = resize_boxes(self.box, output.picture, output.resized)
+        overlap, matcher = box_iou(box, output.anchors), output.network.proposal_matcher
         best = overlap == overlap.amax(1, keepdim=True)  # an object has one anchor at least
         on_object = best | (overlap >= matcher.high_threshold)
         undecided = ~on_object & (overlap >= matcher.low_threshold)
@@ -79,12 +79,12 @@ class PlantedBox(Planted):
         classes = torch.arange(output.logits.shape[2], device=box.device)
         truth = on_object.unsqueeze(2) & (classes == self.category.view(-1, 1, 1))
         focal = sigmoid_focal_loss(output.logits, truth.to(output.logits.dtype)).sum(2)
-        distance = (output.offsets - encode(box, output.anchors)).abs().sum(2)
+        distance = (output.offsets - encode(box.unsqueeze(1), output.anchors)).abs().sum(2)
         total = focal.where(~undecided, 0) + distance.where(on_object, 0)
         return total.sum(1) / on_object.sum(1)
 
     def fits(self, boxes: Tensor) -> Tensor:
-        return iou(boxes, self.box.unsqueeze(1)) >= 0.5
+        return box_iou(boxes, self.box.unsqueeze(1)).squeeze(2) >= 0.5
 
 
 class ClassInRegion(Planted):

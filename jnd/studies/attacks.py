@@ -67,9 +67,8 @@ class OneStep:
 
     def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
         unbounded = PyTorchModel(machine, bounds=(-math.inf, math.inf), device=x0.device)
-        direction = (
-            self.method.run(unbounded, x0, PulledUntilNoticed(label, target), epsilon=FAR) - x0
-        )
+        criterion = PulledUntilNoticed(label, target)
+        direction = self.method.run(unbounded, x0, criterion, epsilon=FAR) - x0
         direction = direction / direction.square().mean((1, 2, 3), keepdim=True).sqrt()
 
         def step(some: Tensor, size: Tensor) -> Tensor:
@@ -169,29 +168,17 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
     if budget < 1:
         raise ValueError(f"budget = {budget}, but an attack needs at least 1 gradient")
     one_step: dict[str, Any] = dict(rel_stepsize=1.0, steps=1, random_start=False)
-    walk = InBall.halvings + 1  # times that a walk is tried, at least
-    steps, searches = math.ceil(budget / walk), 3
+    steps = math.ceil(budget / (InBall.halvings + 1))  # of a walk; it is tried so often, at least
+    searches: dict[str, Any] = dict(binary_search_steps=3, steps=math.ceil(2 * budget / 3))
+    searches |= dict(stepsize=0.003, initial_const=0.3, abort_early=False)
     return {
         # foolbox's fast gradient attacks refuse a target; these are the same, and don't
         "FGSM": OneStep(library.LinfProjectedGradientDescentAttack(**one_step)),
         "FGV": OneStep(library.L2ProjectedGradientDescentAttack(**one_step)),
-        "PGD-L2": InBall(
-            L2PGDOfRadii(
-                rel_stepsize=2.5 / steps,
-                steps=steps,
-                random_start=False,  # Madry's 2.5 ε / steps
-            )
-        ),
+        # steps of Madry's 2.5 ε / steps
+        "PGD-L2": InBall(L2PGDOfRadii(rel_stepsize=2.5 / steps, steps=steps, random_start=False)),
         "DeepFool": Minimising(library.L2DeepFoolAttack(steps=max(50, budget)), targeted=False),
-        "C&W-L2": Minimising(
-            library.L2CarliniWagnerAttack(
-                binary_search_steps=searches,
-                steps=math.ceil(2 * budget / searches),
-                stepsize=0.003,
-                initial_const=0.3,
-                abort_early=False,
-            )
-        ),
+        "C&W-L2": Minimising(library.L2CarliniWagnerAttack(**searches)),
         "DDN": Minimising(library.DDNAttack(steps=budget, init_epsilon=0.3)),
     }
 

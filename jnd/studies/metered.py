@@ -89,10 +89,8 @@ def run_attack(
         x0: (B, 3, H, W), grey levels.
         label, target: (B,) int64.
         batch: images at a time.
-        progress: wraps the range of images, as tqdm does.
-        checkpoint: a file that keeps the images done, so that the same call goes on after an
-            interruption; delete it when you have the result.
-        checkpoint_seconds: time between two writes of that file.
+        progress, checkpoint, checkpoint_seconds: as :func:`~jnd.find_jnd` takes them, of images
+            instead of iterations.
     """
     images, spent = torch.full_like(x0, torch.nan), torch.zeros(len(x0), 2, dtype=torch.float64)
     state = dict(images=images, spent=spent)

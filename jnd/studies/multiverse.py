@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from jnd.machines import resized
-from jnd.metrics import psnr, scc, uqi, vif
-from jnd.studies.printed import INT64_DB, printed_tables
+from jnd.metrics import INT64_DB, psnr, scc, uqi, vif
+from jnd.support.checkout import read_data
 
 MEAN = (123.675, 116.28, 103.53)  # of ImageNet, grey levels
 STD = (58.395, 57.12, 57.375)
@@ -133,30 +133,24 @@ class Multiverse:
         if there.sum() < 2:
             raise ValueError("at least 2 images with an x(K) in each arm are needed")
         images = {name: x[there] for name, x in images.items()}
-        table = printed_tables()[paper]
+        table = read_data("paper")["tables"][paper]
         self.printed = {
             f"{name}, {column}": table[column][name] - (INT64_DB if name == "PSNR" else 0)
             for column in COLUMNS
             for name in table[column]
         }
         half_digit = {"PSNR": 0.5 if paper == "table1" else 0.005}
-        rows = []
+        x0, rows = images["x0"], []
+        changed = {n: x for n, x in images.items() if n.split(".")[-1] in COLUMNS.values()}
         for i in progress(range(len(pipelines))):
-            measured = {
-                name: pipelines[i].measure(images["x0"], x)
-                for name, x in images.items()
-                if name.split(".")[-1] in COLUMNS.values()
-            }
-            for title, moments in PAIRS_OF_MOMENTS.items():
+            measured = {name: pipelines[i].measure(x0, x) for name, x in changed.items()}
+            for title, pair in PAIRS_OF_MOMENTS.items():
                 row = {"images": title} | vars(pipelines[i])
-                for (column, arm), moment in zip(COLUMNS.items(), moments, strict=True):
-                    for name in table[column]:
-                        row[f"{name}, {column}"] = _nearest(
-                            measured[f"x_{moment}.{arm}"],
-                            name,
-                            self.printed[f"{name}, {column}"],
-                            half_digit.get(name, 0.005),
-                        )
+                moments = dict(zip(COLUMNS, pair, strict=True))
+                for place, printed in self.printed.items():
+                    name, column = place.split(", ")
+                    of = measured[f"x_{moments[column]}.{COLUMNS[column]}"]
+                    row[place] = _nearest(of, name, printed, half_digit.get(name, 0.005))
                 rows.append(row)
         both = pd.DataFrame(rows).set_index(LABEL)
         self.means = both.map(lambda pair: pair[0])
@@ -178,15 +172,14 @@ class Multiverse:
         """For each printed number what the plain way gives, and how many pipelines come near it."""
         plain = ("x(K)", "itself", "0..255", "0..255", "floats")
         nearest = self.errors.idxmin()
-        return pd.DataFrame(
-            {
-                "paper": pd.Series(self.printed),
-                "the plain way": self.means.loc[plain],
-                f"near, of {len(self.errors)}": (self.errors <= 1).sum(),
-                "least error": self.errors.min(),
-                "of the pipeline": [label_text(nearest[column]) for column in self.errors],
-            }
-        )
+        columns = {
+            "paper": pd.Series(self.printed),
+            "the plain way": self.means.loc[plain],
+            f"near, of {len(self.errors)}": (self.errors <= 1).sum(),
+            "least error": self.errors.min(),
+            "of the pipeline": [label_text(nearest[column]) for column in self.errors],
+        }
+        return pd.DataFrame(columns)
 
 
 def label_text(label: Sequence[str]) -> str:
@@ -202,13 +195,11 @@ def narrow(best: pd.DataFrame) -> pd.DataFrame:
     ``near`` and ``worst`` stand with the pipeline's name.
     """
     table = best.drop(columns=["near", "worst"])
-    table.index = pd.Index(
-        [
-            label_text(label) + (f" ({near:.0f} near, worst {worst:.2g})" if near == near else "")
-            for label, near, worst in zip(best.index, best["near"], best["worst"], strict=True)
-        ],
-        name="pipeline",
-    )
+    names = [
+        label_text(label) + (f" ({near:.0f} near, worst {worst:.2g})" if near == near else "")
+        for label, near, worst in zip(best.index, best["near"], best["worst"], strict=True)
+    ]
+    table.index = pd.Index(names, name="pipeline")
     table.columns = table.columns.str.split(", ", expand=True)
     return table.stack(future_stack=True)
 

@@ -42,19 +42,10 @@ def just_noticeable(
     """
     found: list[Trajectory] = []
     for part in torch.arange(len(x0)).split(BATCH):
-        pulled_to = None if target is None else target[part]
-        kept = checkpoint and checkpoint.with_stem(f"{checkpoint.stem}, {len(found)}")
-        found.append(
-            find_jnd(
-                machine,
-                x0[part],
-                label=label[part],
-                target=pulled_to,
-                stop_at_K=True,
-                checkpoint=kept,
-                **options,
-            )
-        )
+        options |= {"label": label[part], "target": None if target is None else target[part]}
+        if checkpoint:
+            options["checkpoint"] = checkpoint.with_stem(f"{checkpoint.stem}, {len(found)}")
+        found.append(find_jnd(machine, x0[part], stop_at_K=True, **options))
     return torch.cat([f.K for f in found]), torch.cat([f.x_jnd for f in found])
 
 
@@ -115,11 +106,6 @@ class Psychometric:
     high: float
     distortions: Sequence[float]
     shares: Sequence[float]
-
-    def share(self, distortion: np.ndarray) -> np.ndarray:
-        """Ψ, of the shape of the distortion; NaN beyond the levels."""
-        x = np.log(self.distortions)
-        return np.interp(np.log(distortion), x, self.shares, left=np.nan, right=np.nan)
 
 
 def fit(distortion: Tensor, noticed: Tensor, seed: int = 0) -> Psychometric:

@@ -84,21 +84,19 @@ def comparison(ours: Outcome, others: Mapping[str, Mapping[str, Outcome]]) -> pd
     """
     rows = {("ours", ""): ours}
     rows |= {(id, choice): o for id, choices in others.items() for choice, o in choices.items()}
-    table = pd.DataFrame(
-        [
-            {
-                "flip": int(o["K"].isfinite().sum()),
-                "K": _median(o["K"]),
-                "K / ours": _median(o["K"] / ours["K"]),
-                "JND(M)": _median(o["jnd"]),
-                "JND / ours": _median(o["jnd"] / ours["jnd"]),
-                "PSNR, dB": _median(o["psnr"]),
-            }
-            for o in rows.values()
-        ]
-    )
-    table.index = pd.MultiIndex.from_tuples(rows, names=["reading", "choice"])
-    return table
+    medians = [
+        {
+            "flip": int(o["K"].isfinite().sum()),
+            "K": _median(o["K"]),
+            "K / ours": _median(o["K"] / ours["K"]),
+            "JND(M)": _median(o["jnd"]),
+            "JND / ours": _median(o["jnd"] / ours["jnd"]),
+            "PSNR, dB": _median(o["psnr"]),
+        }
+        for o in rows.values()
+    ]
+    index = pd.MultiIndex.from_tuples(rows, names=["reading", "choice"])
+    return pd.DataFrame(medians, index=index)
 
 
 def describe(readings: Sequence[Mapping], table: pd.DataFrame, images: int) -> str:
@@ -134,9 +132,8 @@ def _change(row: pd.Series, images: int) -> str:
     flips = "" if row["flip"] == images else f"{row['flip']:.0f} of {images} flip"
     if not row["flip"]:
         return "nothing flips"
-    changed = (
-        f"K × {row['K / ours']:.3g}, JND × {row['JND / ours']:.3g}, PSNR {row['PSNR, dB']:.1f} dB"
-    )
+    changed = f"K × {row['K / ours']:.3g}, JND × {row['JND / ours']:.3g}, "
+    changed += f"PSNR {row['PSNR, dB']:.1f} dB"
     return f"{flips}; of these {changed}" if flips else changed
 
 

@@ -42,29 +42,13 @@ def mean_interval(values: Tensor, seed: int = 0) -> Mean:
     return Mean(len(sample), mean, low, high)
 
 
-@dataclass(frozen=True)
-class Paired:
-    """What :func:`compare_pairs` says of n pairs.
-
-    Attributes:
-        n: number of pairs.
-        difference: mean of first − second.
-        low, high: interval of that mean, see :func:`mean_interval`.
-        p: of Wilcoxon's signed-rank test, two-sided; 1 where no pair differs, NaN where there is
-            none.
-    """
-
-    n: int
-    difference: float
-    low: float
-    high: float
-    p: float
-
-
-def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> Paired:
+def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> tuple[Mean, float]:
     """Compare two measurements of the same images, (B,) each; pairs with a NaN are left out.
 
-    The test is Wilcoxon's, which asks nothing of the distribution but symmetry.
+    Returns:
+        the mean of first − second, see :func:`mean_interval`, and p of Wilcoxon's signed-rank test,
+        two-sided, which asks nothing of the distribution but symmetry: 1 where no pair differs,
+        NaN where there is none.
 
     Raises:
         ValueError: the shapes differ.
@@ -77,7 +61,7 @@ def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> Paired:
             f"two measurements (B,), not {tuple(first.shape)} and {tuple(second.shape)}"
         )
     differences = first.double() - second.double()
-    found = mean_interval(differences, seed)
+    mean = mean_interval(differences, seed)
     sample = differences[differences.isfinite()].cpu().numpy()
-    p = stats.wilcoxon(sample).pvalue if sample.any() else 1.0 if found.n else math.nan
-    return Paired(found.n, found.mean, found.low, found.high, float(p))
+    p = stats.wilcoxon(sample).pvalue if sample.any() else 1.0 if mean.n else math.nan
+    return mean, float(p)

@@ -58,11 +58,9 @@ class Checkpoint:
         """Write if it is time, or ``now``."""
         if not self.path or not (now or time.monotonic() - self.written > self.seconds):
             return
-        content = save(
-            {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-            {"fingerprint": self.fingerprint, "k": str(k)},
-        )
-        write_atomically(self.path, content)
+        state = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+        header = {"fingerprint": self.fingerprint, "k": str(k)}
+        write_atomically(self.path, save(state, header))
         self.written = time.monotonic()
 
 
@@ -75,10 +73,8 @@ def fingerprint(*parts: object) -> str:
     Raises:
         TypeError: a part is of a kind that has no lasting description.
     """
-    digest = hashlib.sha256(f"{torch.__version__} {_code()}".encode())
-    for part in parts:
-        digest.update(_described(part))
-    return digest.hexdigest()
+    described = b"".join(map(_described, parts))
+    return hashlib.sha256(f"{torch.__version__} {_code()}".encode() + described).hexdigest()
 
 
 @cache
@@ -95,16 +91,11 @@ def _described(value: Any) -> bytes:
         inside = save({"": value.detach().cpu().contiguous()})
     elif isinstance(value, nn.Module):
         tensors = value.state_dict() | dict(value.named_buffers())  # some are in one only
-        inside = [
-            tensors,
-            *((n, type(m).__qualname__, _settings(m)) for n, m in value.named_modules()),
-        ]
+        layers = [(n, type(m).__qualname__, _settings(m)) for n, m in value.named_modules()]
+        inside = [tensors, *layers]
     elif isinstance(value, FunctionType):
-        inside = [
-            value.__module__,
-            value.__qualname__,
-            *inspect.getclosurevars(value).nonlocals.items(),
-        ]
+        captured = inspect.getclosurevars(value).nonlocals
+        inside = [value.__module__, value.__qualname__, *captured.items()]
     elif isinstance(value, PLAIN):
         inside = repr(value).encode()
     elif hasattr(value, "__dict__") and not isinstance(value, Mapping):
@@ -122,8 +113,6 @@ def _settings(module: nn.Module) -> dict[str, object]:
     """Its public attributes that are numbers, texts or tuples of them, such as a stride."""
 
     def plain(value: object) -> bool:
-        if isinstance(value, tuple):
-            return all(map(plain, value))
-        return isinstance(value, PLAIN)
+        return all(map(plain, value)) if isinstance(value, tuple) else isinstance(value, PLAIN)
 
     return {k: v for k, v in vars(module).items() if plain(v) and not k.startswith("_")}

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 SHARE = 0.9  # of the free memory of a GPU that a batch is to take at most
+Function = Callable[[Tensor], tuple[Tensor, ...]]
+"""Tensors of n images -> tensors whose first dimension is n."""
 
 
 @contextmanager
@@ -61,16 +63,12 @@ class Parts:
 
     def __init__(self) -> None:
         self.most: int | None = None  # images at once; None: all
-        self.function: Callable[[Tensor], tuple[Tensor, ...]] | None = None  # the last called
+        self.function: Function | None = None  # the last called
 
-    def __call__(
-        self, function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
-    ) -> tuple[Tensor, ...]:
+    def __call__(self, function: Function, images: Tensor) -> tuple[Tensor, ...]:
         """What ``function`` gives for ``images``, whose results do not depend on one another.
 
-        Args:
-            function: tensors of n images -> tensors whose first dimension is n.
-            images: (B, ...), or the numbers of the images, (B,).
+        ``images`` are (B, ...), or the numbers of the images, (B,).
 
         Raises:
             MemoryError: there is no room for a single image.
@@ -95,7 +93,7 @@ class Parts:
         return done[0] if len(done) == 1 else tuple(map(torch.cat, zip(*done, strict=True)))
 
 
-def _room(function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> int:
+def _room(function: Function, images: Tensor) -> int:
     """For how many images the free memory of their GPU is enough, by what the first one takes."""
     if images.device.type != "cuda" or len(images) < 2:
         return len(images)
@@ -108,9 +106,7 @@ def _room(function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor) -> i
     return max(1, min(len(images), int(SHARE * free / max(one, 1))))
 
 
-def _attempt(
-    function: Callable[[Tensor], tuple[Tensor, ...]], images: Tensor
-) -> tuple[Tensor, ...] | None:
+def _attempt(function: Function, images: Tensor) -> tuple[Tensor, ...] | None:
     """None: out of memory. What the attempt has taken is free then, as its error ends here."""
     try:
         return function(images)

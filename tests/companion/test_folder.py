@@ -69,7 +69,7 @@ def test_a_row_says_what_the_photo_gives_by_itself(parameters, table):
         x0, hashes = load_photos([f"{parameters.images}/{row['image']}"], SIZE)
         with torch.no_grad():
             label, target = machine(x0).topk(2).indices[0].tolist()
-        found = find_jnd(machine, x0, target=target, cost=parameters.cost, alpha=200.0, max_iter=12)
+        found = find_jnd(machine, x0, target=target, **parameters.descent)
         assert [row["sha256"]] == list(hashes.values()) and row["error"] is None
         assert (row["label"], row["target"], row["K"]) == (label, target, found.K.item())
         if row["K"] < 0:

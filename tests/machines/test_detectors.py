@@ -7,11 +7,11 @@ from detection import CATEGORIES, tiny_detector
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models.detection._utils import BoxCoder
-from torchvision.ops import box_iou, nms
+from torchvision.ops import nms
 
 from jnd.datasets import load_picture
 from jnd.machines import load_detector
-from jnd.machines.boxes import decode, encode, iou, resize_boxes, unsuppressed
+from jnd.machines.boxes import decode, encode, resize_boxes, unsuppressed
 from jnd.machines.detectors import retinanet_googlenet_fpn
 from jnd.support.checkout import data_folder
 
@@ -99,11 +99,6 @@ def test_boxes_to_offsets_and_back(generator):
     wild = 5 * offsets
     ours = decode(wild, anchors, coder.bbox_xform_clip)
     assert torch.allclose(ours, coder.decode_single(wild, anchors), rtol=1e-4, atol=1e-2)
-
-
-def test_intersection_over_union(generator):
-    a, b = random_boxes(20, generator), random_boxes(30, generator)
-    assert torch.allclose(iou(a[:, None], b), box_iou(a, b))
 
 
 def test_resized_boxes():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from jnd.metrics import psnr, scc, uqi, vif
+from jnd.metrics import INT64_DB, psnr, scc, uqi, vif
 from jnd.studies.multiverse import (
     KEPT,
     LABEL,
@@ -18,7 +18,6 @@ from jnd.studies.multiverse import (
     Pipeline,
     narrow,
 )
-from jnd.studies.printed import INT64_DB
 from jnd.support.checkout import read_data
 
 PLAIN = Pipeline("itself", "0..255", "0..255", "floats")

@@ -157,8 +157,7 @@ def test_a_plateau_below_one_leaves_the_threshold_where_the_shares_cross_a_half(
     found = fit(*counted([10, 50, 115, 160, 160], 200, [0.03, 0.08, 0.16, 0.32, 0.64]))
     # from 50 to 115 of 200 in one doubling
     assert found.threshold == pytest.approx(0.08 * 2 ** ((100 - 50) / (115 - 50)), rel=1e-9)
-    assert found.share(np.array([0.08 * 2**0.5, 0.4])) == pytest.approx([82.5 / 200, 0.8])
-    assert np.isnan(found.share(np.array([0.029, 0.65]))).all()
+    assert found.shares == pytest.approx([0.05, 0.25, 115 / 200, 0.8, 0.8])
 
 
 def test_shares_that_fall_are_pooled():

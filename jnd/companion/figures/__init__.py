@@ -4,7 +4,9 @@ from jnd.companion.figures.beyond import (
     against_gradients,
     dependence,
     jnd_distribution,
+    multiverse,
     psychometric_functions,
+    relative_outcomes,
     side_by_side,
     weber,
 )
@@ -16,7 +18,6 @@ from jnd.companion.figures.experiments import (
     perturbations,
 )
 from jnd.companion.figures.idea import paths_in_the_plane, psychometric, ways
-from jnd.companion.figures.judgement import multiverse, relative_outcomes
 
 __all__ = [
     "against_gradients",

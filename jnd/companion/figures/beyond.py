@@ -1,10 +1,12 @@
-"""The figures beyond the paper: psychometrics and other attacks."""
+"""The figures beyond the paper: psychometrics, other attacks, other readings, other pipelines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
@@ -17,25 +19,20 @@ from jnd.companion.figures.style import (
     ORANGE,
     SERIES,
     draw_picture,
+    draw_quartiles,
     grey_level_bar,
+    note,
+    panels,
     reach_of,
     styled,
 )
 from jnd.studies.psychometrics import Exponent, Psychometric
 from jnd.studies.statistics import Mean
 
-_QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
-# one for each attack that is compared
-MARKERS = [
-    (BLUE, "D"),
-    ("#56b4e9", "s"),
-    ("black", "x"),
-    (GREY, "P"),
-    ("#cc79a7", "v"),
-    ("#e69f00", "^"),
-    ("#009e73", "o"),
-    (ORANGE, "*"),
-]
+QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+# one of each for each attack that is compared
+MARKERS = "DsxPv^o*"
+COLOURS = (BLUE, "#56b4e9", "black", GREY, "#cc79a7", "#e69f00", "#009e73", ORANGE)
 
 
 @styled
@@ -45,9 +42,7 @@ def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
     Args:
         jnds: machine -> (B,), NaN where the machine never noticed.
     """
-    figure, axes = plt.subplots(
-        len(jnds), 1, figsize=(5.6, 1.5 * len(jnds)), sharex=True, squeeze=False
-    )
+    figure, axes = panels(len(jnds), 1, (5.6, 1.5), sharex=True)
     found = {name: values[values.isfinite()].cpu() for name, values in jnds.items()}
     shown = torch.cat(list(found.values()))
     shown = shown[shown > 0].log10()
@@ -75,15 +70,11 @@ def psychometric_functions(
         shares: machine -> distortion -> relative distortion and whether it was noticed, (L, B).
         fits: machine -> distortion -> what :func:`~jnd.studies.psychometrics.fit` gives.
     """
-    figure, axes = plt.subplots(
-        len(shares), 1, figsize=(7.4, 2.6 * len(shares)), sharex=True, squeeze=False
-    )
+    figure, axes = panels(len(shares), 1, (7.4, 2.6), sharex=True)
     for axis, (machine, kinds) in zip(axes[:, 0], shares.items(), strict=True):
         for (kind, (_, seen)), (colour, style) in zip(kinds.items(), SERIES, strict=False):
-            found = fits[machine][kind]
-            axis.plot(
-                found.distortions, seen.double().mean(1).cpu(), "o", color=colour, markersize=3.5
-            )
+            found, counted = fits[machine][kind], seen.double().mean(1).cpu()
+            axis.plot(found.distortions, counted, "o", color=colour, markersize=3.5)
             axis.plot(found.distortions, found.shares, style, color=colour, label=kind)
             axis.plot([found.low, found.high], [0.5, 0.5], color=colour, linewidth=3, alpha=0.5)
         axis.set(xscale="log", title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
@@ -106,32 +97,15 @@ def weber(
         thresholds: scaling -> machine -> (S, B), grey levels; NaN where there is none.
         exponents: scaling -> machine -> the exponent fitted.
     """
-    figure, axes = plt.subplots(
-        1, len(thresholds), figsize=(3.4 * len(thresholds), 3.7), sharey=True, squeeze=False
-    )
+    figure, axes = panels(1, len(thresholds), (3.4, 3.7), sharey=True)
     for axis, (scaling, machines) in zip(axes[0], thresholds.items(), strict=True):
         axis.plot(scales, scales, color=GREY, linewidth=1, label="Weber's law")
         axis.axhline(1, color=GREY, linewidth=1, linestyle=":", label="fixed threshold")
-        for (name, sizes), (colour, style) in zip(machines.items(), SERIES, strict=False):
-            ratios = (
-                (sizes / sizes[-1])
-                .double()
-                .log()
-                .nanquantile(_QUARTILES.to(sizes.device), dim=1)
-                .exp()
-                .cpu()
-            )
-            found = exponents[scaling][name].exponent
-            axis.plot(
-                scales,
-                ratios[1],
-                style,
-                marker="o",
-                markersize=3.5,
-                color=colour,
-                label=f"{name}: exponent {found:.2f}",
-            )
-            axis.fill_between(scales, ratios[0], ratios[2], color=colour, alpha=0.15, linewidth=0)
+        for (name, sizes), line in zip(machines.items(), SERIES, strict=False):
+            ratios = (sizes / sizes[-1]).double().cpu()
+            quartiles = ratios.log().nanquantile(QUARTILES, dim=1).exp()
+            label = f"{name}: exponent {exponents[scaling][name].exponent:.2f}"
+            draw_quartiles(axis, scales, quartiles, line, label)
         axis.set(xscale="log", yscale="log", xlabel=f"{scaling}, times that of the photo")
         axis.set_xticks(scales, [f"{s:g}" for s in scales])
         axis.minorticks_off()
@@ -144,31 +118,22 @@ def weber(
 
 @styled
 def dependence(
-    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]],
+    choices: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]],
 ) -> Figure:
     """How K and JND(M) depend on a choice: medians and quartiles over the images.
 
     Args:
-        panels: what is varied -> machine -> its values, (V,), and ``K`` and ``JND(M)``, (V, B)
+        choices: what is varied -> machine -> its values, (V,), and ``K`` and ``JND(M)``, (V, B)
             each, NaN where nothing flips.
     """
-    figure, axes = plt.subplots(
-        2, len(panels), figsize=(3.4 * len(panels), 4.2), sharex="col", squeeze=False
-    )
-    for column, (varied, machines) in zip(axes.T, panels.items(), strict=True):
-        for (name, (at, measured)), (colour, style) in zip(machines.items(), SERIES, strict=False):
+    figure, axes = panels(2, len(choices), (3.4, 2.1), sharex="col")
+    for column, (varied, machines) in zip(axes.T, choices.items(), strict=True):
+        for (name, (at, measured)), line in zip(machines.items(), SERIES, strict=False):
             for axis, (title, values) in zip(column, measured.items(), strict=True):
-                at_quartiles = _QUARTILES.to(values.device)
+                values = values.double().cpu()
                 # of K's that occur, as a table of medians has them
-                quartiles = (
-                    values.double().nanquantile(at_quartiles, dim=1, interpolation="lower").cpu()
-                )
-                axis.plot(
-                    at, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=name
-                )
-                axis.fill_between(
-                    at, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0
-                )
+                quartiles = values.nanquantile(QUARTILES, dim=1, interpolation="lower")
+                draw_quartiles(axis, at, quartiles, line, name)
                 axis.set(xscale="log", yscale="log", ylabel=title)
                 axis.yaxis.set_major_formatter(LogFormatter())  # 20, not 2 × 10¹
                 axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
@@ -188,9 +153,7 @@ def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
         x0: (3, H, W), grey levels.
         changed: title -> (3, H, W); an image of NaN is left out.
     """
-    columns = 5
-    bands = -(-(1 + len(changed)) // columns)
-    figure, axes = plt.subplots(2 * bands, columns, figsize=(7.4, 3.1 * bands), squeeze=False)
+    figure, axes = panels(2 * -(-(1 + len(changed)) // 5), 5, (1.48, 1.55))
     places = zip(axes[::2].flat, axes[1::2].flat, strict=True)
     changes = {title: (image - x0).mean(0).cpu() for title, image in changed.items()}
     reach = reach_of(torch.stack([*changes.values()]))
@@ -215,10 +178,10 @@ def against_gradients(found: Mapping[str, Mapping[str, Mean]], spent: str) -> Fi
         found: attack -> quantity -> its mean over the images; the same quantities for all.
         spent: the quantity of the x axis; every other one is a y axis.
     """
-    panels = [name for name in next(iter(found.values())) if name != spent]
-    figure, axes = plt.subplots(1, len(panels), figsize=(2.35 * len(panels), 2.9), squeeze=False)
-    for axis, name in zip(axes[0], panels, strict=True):
-        for (attack, means), (colour, marker) in zip(found.items(), MARKERS, strict=False):
+    reached = [name for name in next(iter(found.values())) if name != spent]
+    figure, axes = panels(1, len(reached), (2.35, 2.9))
+    for axis, name in zip(axes[0], reached, strict=True):
+        for (attack, means), colour, marker in zip(found.items(), COLOURS, MARKERS, strict=False):
             x, y = means[spent], means[name]
             axis.plot([x.low, x.high], [y.mean] * 2, color=colour, linewidth=1)
             axis.plot([x.mean] * 2, [y.low, y.high], color=colour, linewidth=1)
@@ -226,4 +189,79 @@ def against_gradients(found: Mapping[str, Mapping[str, Mean]], spent: str) -> Fi
         axis.set(xscale="log", yscale="log", xlabel=spent, title=name)
         axis.xaxis.set_major_formatter("{x:g}")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+@styled
+def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hashable) -> Figure:
+    """What each measuring pipeline gives, beside what is printed, for each metric.
+
+    Args:
+        printed: column such as ``"PSNR, with"`` -> the paper's number.
+        means: ours, a row for each pipeline, the same columns.
+        nearest: label of the row to mark.
+    """
+    metrics = list(dict.fromkeys(column.split(", ")[0] for column in printed))
+    figure, axes = panels(1, len(metrics), (2, 3))
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        columns = [f"{metric}, with", f"{metric}, without"]
+        for place, (column, colour) in enumerate(zip(columns, (BLUE, ORANGE), strict=True)):
+            x = place + np.linspace(-0.25, 0.25, len(means))
+            axis.scatter(x, means[column], s=3, color=colour, alpha=0.5, linewidths=0)
+            axis.hlines(printed[column], place - 0.4, place + 0.4, color="black", linewidth=1)
+            row = means.index.get_loc(nearest)
+            y = means[column].iloc[row]
+            axis.scatter(x[row], y, s=45, facecolors="none", edgecolors="black")
+        shown = means[columns].replace(np.inf, np.nan).stack()
+        reach = [*shown.quantile([0.02, 0.98]), *(printed[column] for column in columns)]
+        low, high = min(reach), max(reach)
+        margin = 0.05 * (high - low)
+        axis.set(title=f"{metric}{', dB' if metric == 'PSNR' else ''}", xticks=(0, 1))
+        axis.set(xticklabels=("with", "without"), ylim=(low - margin, high + margin))
+    return figure
+
+
+@styled
+def relative_outcomes(
+    ours: Mapping[str, Tensor], others: Mapping[str, Mapping[str, Mapping[str, Tensor]]]
+) -> Figure:
+    """K and JND(M) of other choices as multiples of ours: dots for images, a diamond: median.
+
+    Args:
+        ours: ``K`` and ``jnd``, (B,) each, NaN where nothing flips.
+        others: title of a reading -> choice -> the same.
+    """
+    rows = [row for title, choices in others.items() for row in ((title, None), *choices.items())]
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 0.21 * len(rows) + 0.6), sharey=True)
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    across = axes[0].get_yaxis_transform()  # x as a share of the width, y in rows
+    words: Any = {"xycoords": across, "va": "center", "bbox": white}
+    dot: Any = {"color": BLUE, "alpha": 0.35, "markersize": 4, "markeredgewidth": 0}
+    for axis, name, title in zip(axes, ("K", "jnd"), ("K / ours", "JND(M) / ours"), strict=True):
+        axis.axvline(1, color=GREY, linewidth=1)
+        axis.set(xscale="log", title=title)
+        for y, (_, outcome) in enumerate(rows):
+            if outcome is None:
+                continue
+            ratios = (outcome[name] / ours[name]).cpu().numpy()
+            flipped = ratios[np.isfinite(ratios)]
+            axis.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
+            axis.plot(flipped, np.full(len(flipped), y), "o", **dot)
+            if len(flipped):
+                axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
+            if (never := len(ratios) - len(flipped)) and name == "K":
+                never_flip = f"{never} of {len(ratios)} never flip"
+                axis.annotate(never_flip, (1, y), ha="right", color=GREY, fontsize=7.5, **words)
+        axis.xaxis.set_major_formatter("{x:g}")
+    if axes[0].texts:  # they need room beside the dots
+        low, high = axes[0].get_xlim()
+        axes[0].set_xlim(low, high * (high / low) ** 0.4)
+    axes[0].set_yticks(range(len(rows)), [label if outcome else "" for label, outcome in rows])
+    for y, (title, outcome) in enumerate(rows):
+        if outcome is None:
+            note(axes[0], title, (0, y), (-135, 0), weight="bold", **words)
+    axes[0].set_ylim(len(rows) - 0.5, -0.5)
+    for axis in axes:
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
     return figure

@@ -11,15 +11,16 @@ from torch.nn.functional import avg_pool2d
 
 from jnd.companion.figures.style import (
     ARMS,
-    BLUE,
     CHANGES,
     GREY,
     ORANGE,
+    SERIES,
     draw_box,
+    draw_map,
     draw_picture,
-    grey_level_bar,
+    note,
+    panels,
     reach_of,
-    say_not_noticed,
     styled,
 )
 from jnd.trajectory import Trajectory
@@ -33,10 +34,7 @@ def gallery(rows: Mapping[str, Tensor], answers: Mapping[str, Sequence[str]]) ->
         rows: title -> images (B, 3, H, W) in 0..255; an image of NaN is left out.
         answers: title -> B captions.
     """
-    columns = len(next(iter(rows.values())))
-    figure, axes = plt.subplots(
-        len(rows), columns, figsize=(1.9 * columns, 2.15 * len(rows)), squeeze=False
-    )
+    figure, axes = panels(len(rows), len(next(iter(rows.values()))), (1.9, 2.15))
     for (title, images), axes_row in zip(rows.items(), axes, strict=True):
         for axis, image, answer in zip(axes_row, images, answers[title], strict=True):
             draw_picture(axis, image)
@@ -61,26 +59,16 @@ def detections(
         planted: (4,), x1, y1, x2, y2 in pixels, drawn dashed.
     """
     height, width = next(iter(columns.values())).shape[2:]
-    figure, axes = plt.subplots(
-        len(rows),
-        len(columns),
-        squeeze=False,
-        figsize=(3.1 * len(columns), 3.1 * height / width * len(rows) + 0.3),
-    )
+    size = 3.1, 3.1 * height / width + 0.3 / len(rows)
+    figure, axes = panels(len(rows), len(columns), size)
+    tag = dict(facecolor=ORANGE, edgecolor="none", pad=1.5)
     for (title, pictures), axes_column in zip(columns.items(), axes.T, strict=True):
         for axis, picture, boxes in zip(axes_column, pictures, found[title], strict=True):
             draw_picture(axis, picture)
             draw_box(axis, planted, "white", linestyle="--", linewidth=0.8)
             for caption, box in boxes:
                 draw_box(axis, box, ORANGE)
-                axis.text(
-                    *box[:2].tolist(),
-                    caption,
-                    color="white",
-                    size=8,
-                    va="bottom",
-                    bbox=dict(facecolor=ORANGE, edgecolor="none", pad=1.5),
-                )
+                axis.text(*box[:2].tolist(), caption, color="white", size=8, va="bottom", bbox=tag)
         axes_column[0].set_title(title)
     for axis, title in zip(axes[:, 0], rows, strict=True):
         axis.set_ylabel(title)
@@ -100,8 +88,7 @@ def confidence_curves(
     """
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(5, 4.4), sharex=True, height_ratios=(3, 2))
     first_arm, first = next(iter(trajectories.items()))
-    for column, (name, colour) in enumerate(zip(names, (BLUE, ORANGE), strict=True)):
-        style = ("-", "--")[column]
+    for column, (name, (colour, style)) in enumerate(zip(names, SERIES, strict=False)):
         top.plot(first.confidence[:, image, column].cpu(), style, color=colour, label=name)
     top.set(ylabel="confidence", ylim=(0, 1.02), title=f"confidence in the arm {first_arm}")
     for arm, trajectory in trajectories.items():
@@ -111,7 +98,7 @@ def confidence_curves(
     if (K := int(first.K[image])) >= 0:
         for axis in (top, bottom):
             axis.axvline(K, color=GREY, linewidth=1)
-        top.annotate(f"K = {K}", (K, 0.02), xytext=(4, 0), textcoords="offset points", color=GREY)
+        note(top, f"K = {K}", (K, 0.02), (4, 0), color=GREY)
     for axis in (top, bottom):
         axis.legend(loc="best")
     return figure
@@ -124,12 +111,10 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
     A row for each image and each entry of ``changed``: the changed image, the signed change (mean
     of the channels, one scale per image) and its root mean square over windows of 15 pixels.
     """
-    rows, (height, width) = len(x0) * len(changed), x0.shape[2:]
-    size = (7.4, rows * (2.2 * height / width + 0.1))
-    figure, axes = plt.subplots(rows, 3, figsize=size, squeeze=False)
-    for axis, title in zip(
-        axes[0], ("changed image", "change", "where: root mean square"), strict=True
-    ):
+    height, width = x0.shape[2:]
+    figure, axes = panels(len(x0) * len(changed), 3, (7.4 / 3, 2.2 * height / width + 0.1))
+    titles = "changed image", "change", "where: root mean square"
+    for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title)
     axes_rows = iter(axes)
     for i, name in enumerate(names):
@@ -139,19 +124,9 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
             picture, sign, place = next(axes_rows)
             draw_picture(picture, changed[title][i])
             picture.set_ylabel(f"{name}, {title}")
-            for axis in (sign, place):
-                axis.set(xticks=[], yticks=[])
-                axis.spines[:].set_visible(False)
-            if not change.isfinite().all():
-                say_not_noticed(sign)
-                say_not_noticed(place)
-                continue
-            shown = sign.imshow(change.mean(0).numpy(), cmap=CHANGES, vmin=-reach, vmax=reach)
-            grey_level_bar(figure, shown, sign)
+            draw_map(sign, change.mean(0), cmap=CHANGES, vmin=-reach, vmax=reach)
             rms = avg_pool2d(change.square().mean(0)[None, None], 15, 1, 7, count_include_pad=False)
-            grey_level_bar(
-                figure, place.imshow(rms.sqrt()[0, 0].numpy(), cmap="magma", vmin=0), place
-            )
+            draw_map(place, rms.sqrt()[0, 0], cmap="magma", vmin=0)
     return figure
 
 
@@ -163,10 +138,8 @@ def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) ->
         differences: metric -> (B,).
         test: what :func:`~jnd.companion.tables.paired_table` says of them.
     """
-    figure, axes = plt.subplots(
-        1, len(differences), figsize=(2.1 * len(differences), 2.3), sharey=True
-    )
-    for axis, (name, values) in zip(axes, differences.items(), strict=True):
+    figure, axes = panels(1, len(differences), (2.1, 2.3), sharey=True)
+    for axis, (name, values) in zip(axes[0], differences.items(), strict=True):
         values, row = values[values.isfinite()].cpu(), test.loc[name]
         # the outer 2 % would squeeze the rest into a few bars
         low, high = values.quantile(torch.tensor([0.01, 0.99], dtype=values.dtype)).tolist()
@@ -176,5 +149,5 @@ def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) ->
         axis.axvspan(row["low"], row["high"], color=ORANGE, alpha=0.3, linewidth=0)
         axis.set(title=f"{name}{', dB' if name == 'PSNR' else ''}", xlabel="with − without")
         axis.locator_params(axis="x", nbins=3)
-    axes[0].set_ylabel("images")
+    axes[0, 0].set_ylabel("images")
     return figure

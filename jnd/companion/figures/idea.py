@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from jnd.companion.figures.style import ARMS, BLUE, GREY, ORANGE, styled
+from jnd.companion.figures.style import ARMS, BLUE, GREY, ORANGE, note, panels, styled
 from jnd.machines import Plane
 from jnd.trajectory import Trajectory
 
@@ -25,22 +25,13 @@ def psychometric(moved: Tensor, share: Tensor, expected: Tensor, border: float) 
         border: the change from which on it is noticed without noise.
     """
     figure, axis = plt.subplots(figsize=(7.4, 2.6))
-    axis.step(
-        [0, border, moved.max().item()],
-        [0, 1, 1],
-        where="post",
-        color=BLUE,
-        label="no noise: a machine",
-    )
+    end = moved.max().item()
+    axis.step([0, border, end], [0, 1, 1], where="post", color=BLUE, label="no noise: a machine")
     axis.plot(moved, expected, "--", color=ORANGE, label="noise inside: Φ((t − d) / s)")
     axis.plot(moved, share, "o", color=ORANGE, markersize=3.5, label="the same, counted")
-    axis.set(
-        xlabel="size of the change t, grey levels", ylabel="share of trials\nin which it is noticed"
-    )
-    axis.set(ylim=(-0.03, 1.03), xlim=(0, moved.max().item()))
-    axis.annotate(
-        f"d = {border:.1f}", (border, 0), xytext=(4, 3), textcoords="offset points", color=BLUE
-    )
+    axis.set(xlabel="size of the change t, grey levels", ylim=(-0.03, 1.03), xlim=(0, end))
+    axis.set_ylabel("share of trials\nin which it is noticed")
+    note(axis, f"d = {border:.1f}", (border, 0), (4, 3), color=BLUE)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -58,9 +49,7 @@ def paths_in_the_plane(
         paths: arm -> x(k), (N + 1, 1, 1, 2).
         found: arm -> its descent, of one image.
     """
-    figure, axes = plt.subplots(
-        1, len(paths), figsize=(2.5 * len(paths), 2.9), sharey=True, squeeze=False
-    )
+    figure, axes = panels(1, len(paths), (2.5, 2.9), sharey=True)
     levels = torch.arange(256)
     grid = torch.stack(torch.meshgrid(levels, levels, indexing="xy"), -1).view(-1, 1, 1, 2)
     margin = machine(grid)[:, 1].view(256, 256)
@@ -71,54 +60,32 @@ def paths_in_the_plane(
         axis.contour(levels, levels, margin, [0], colors="black", linewidths=1)
         axis.plot(*ways.T, "o-", color=colour, markersize=3, linewidth=0.7)
         axis.plot(*ways[0], "o", color="black", markersize=5)
-        axis.annotate(
-            "x(0)", ways[0], xytext=(-5, -4), textcoords="offset points", ha="right", va="top"
-        )
-        axis.add_patch(
-            plt.Circle(
-                (ways[0, 0].item(), ways[0, 1].item()),
-                machine.distance(found[arm].x0).item(),
-                fill=False,
-                color=GREY,
-                linewidth=0.8,
-                linestyle=":",
-            )
-        )
+        note(axis, "x(0)", ways[0], (-5, -4), ha="right", va="top")
+        (left, right), radius = ways[0].tolist(), machine.distance(found[arm].x0).item()
+        axis.add_patch(plt.Circle((left, right), radius, fill=False, color=GREY, lw=0.8, ls=":"))
         if K >= 0:
             axis.plot(*ways[-1], "D", color=colour, markersize=5)
-            axis.annotate("x(K)", ways[-1], xytext=(6, 0), textcoords="offset points", va="center")
-        jnd = found[arm].jnd.item()
-        axis.set(
-            title=f"arm {arm}: K = {K}, JND = {jnd:.4f}",
-            xlabel="left pixel",
-            aspect="equal",
-            xlim=(0, 255),
-            ylim=(0, 255),
-            xticks=(0, 100, 200),
-            yticks=(0, 100, 200),
-        )
-        for name, place, side in zip(
-            machine.categories, (0.04, 0.96), (("left", "bottom"), ("right", "top")), strict=True
-        ):
-            axis.text(
-                place, place, name, ha=side[0], va=side[1], transform=axis.transAxes, style="italic"
-            )
-    axes[0][0].set_ylabel("right pixel")
+            note(axis, "x(K)", ways[-1], (6, 0), va="center")
+        title = f"arm {arm}: K = {K}, JND = {found[arm].jnd.item():.4f}"
+        axis.set(title=title, xlabel="left pixel", aspect="equal", xlim=(0, 255), ylim=(0, 255))
+        axis.set(xticks=(0, 100, 200), yticks=(0, 100, 200))
+        (below, above), corner = machine.categories, {"transform": axis.transAxes}
+        axis.text(0.04, 0.04, below, ha="left", va="bottom", style="italic", **corner)
+        axis.text(0.96, 0.96, above, ha="right", va="top", style="italic", **corner)
+    axes[0, 0].set_ylabel("right pixel")
     return figure
 
 
 @styled
-def ways(panels: Mapping[str, Mapping[str, Trajectory]], border: float) -> Figure:
+def ways(compared: Mapping[str, Mapping[str, Trajectory]], border: float) -> Figure:
     """How far x(k) is from x(0), against k, with x(K) marked and the border as a dashed line.
 
     Args:
-        panels: title -> label -> the descent of one image.
+        compared: title of a panel -> label -> the descent of one image.
         border: distance of the border from x(0).
     """
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(3.7 * len(panels), 3), sharey=True, squeeze=False
-    )
-    for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = panels(1, len(compared), (3.7, 3), sharey=True)
+    for axis, (title, curves) in zip(axes[0], compared.items(), strict=True):
         axis.axhline(border, color=GREY, linestyle="--", linewidth=1)
         shades = mpl.colormaps["viridis"](np.linspace(0, 0.8, len(curves)))
         for (label, found), colour in zip(curves.items(), shades, strict=True):
@@ -128,5 +95,5 @@ def ways(panels: Mapping[str, Mapping[str, Trajectory]], border: float) -> Figur
                 axis.plot(K, distance[K], "D", color=colour, markersize=5)
         axis.set(title=title, xlabel="iteration k")
         axis.legend(loc="best")
-    axes[0][0].set_ylabel("‖x(k) − x(0)‖₂, grey levels")
+    axes[0, 0].set_ylabel("‖x(k) − x(0)‖₂, grey levels")
     return figure

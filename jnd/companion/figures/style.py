@@ -1,14 +1,15 @@
 """One style for every figure: colours, how a picture is drawn, one scale for changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from torch import Tensor
 
 from jnd.trajectory import eight_bit
@@ -47,6 +48,14 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return figure
 
 
+def panels(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, (rows, columns), each of a ``size`` (width, height) in inches."""
+    figsize = size[0] * columns, size[1] * rows
+    return plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options)
+
+
 def reach_of(changes: Tensor) -> float:
     """The change that gets the full red or blue: (n, H, W), grey levels.
 
@@ -58,15 +67,27 @@ def reach_of(changes: Tensor) -> float:
 
 def draw_picture(axis: Axes, image: Tensor) -> None:
     """An image (3, H, W) in 0..255; words in its place if it is of NaN."""
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(False)
-    if image.isfinite().all():
+    if _prepared(axis, image):
         pixels = eight_bit(image.detach()).to("cpu", torch.uint8)
         small = max(pixels.shape[1:]) <= 64  # shown pixel by pixel
         shown = pixels.permute(1, 2, 0).numpy()
         axis.imshow(shown, interpolation="nearest" if small else None)
-    else:
-        say_not_noticed(axis)
+
+
+def draw_map(axis: Axes, values: Tensor, **colours: Any) -> None:
+    """Values (H, W) in grey levels with their scale; words in their place if they are NaN."""
+    if _prepared(axis, values):
+        grey_level_bar(axis.figure, axis.imshow(values.numpy(), **colours), axis)
+
+
+def _prepared(axis: Axes, values: Tensor) -> bool:
+    """Without frame and ticks. Whether there is something to show; words if there is no x(K)."""
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    finite = bool(values.isfinite().all())
+    if not finite:
+        axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
+    return finite
 
 
 def draw_box(axis: Axes, box: Tensor, colour: str, **style: Any) -> None:
@@ -76,12 +97,21 @@ def draw_box(axis: Axes, box: Tensor, colour: str, **style: Any) -> None:
     axis.add_patch(plt.Rectangle((x1, y1), *sides, edgecolor=colour, facecolor="none", **style))
 
 
-def say_not_noticed(axis: Axes) -> None:
-    """Words where there is no x(K)."""
-    axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
+def draw_quartiles(
+    axis: Axes, x: Sequence[float], quartiles: Tensor, line: tuple[str, str], label: str
+) -> None:
+    """Medians over x (n,) in the band of the quartiles, (3, n). ``line``: its colour and style."""
+    colour, style = line
+    axis.plot(x, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=label)
+    axis.fill_between(x, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0)
 
 
-def grey_level_bar(figure: Figure, shown: Any, axis: Any) -> None:
+def note(axis: Axes, text: str, at: Any, offset: tuple[float, float], **style: Any) -> None:
+    """Words beside a place, ``offset`` points to the right and up of it."""
+    axis.annotate(text, at, xytext=offset, textcoords="offset points", **style)
+
+
+def grey_level_bar(figure: FigureBase, shown: Any, axis: Any) -> None:
     """The scale of what is shown."""
     bar = figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.02)
     bar.ax.tick_params(labelsize=7)

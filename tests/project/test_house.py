@@ -33,7 +33,7 @@ def imported(tree: ast.AST) -> set[str]:
 
 def length(function: ast.FunctionDef) -> int:
     """Its lines, without its docstring."""
-    body = function.body[1:] if ast.get_docstring(function) else function.body
+    body = function.body[ast.get_docstring(function) is not None :] or function.body
     return function.body[0].lineno - function.lineno + (function.end_lineno or 0) - body[0].lineno
 
 

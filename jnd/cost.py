@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -30,6 +30,18 @@ def total_variation(x: Tensor) -> Tensor:
     horizontal = (x[..., :, 1:] - x[..., :, :-1]).square().flatten(1).sum(1)
     vertical = (x[..., 1:, :] - x[..., :-1, :]).square().flatten(1).sum(1)
     return (horizontal + vertical) / (x.shape[-2] * x.shape[-1])
+
+
+class AnyCost(Protocol):
+    """What :func:`~jnd.descent.find_jnd` descends on: Eq. 1, or another."""
+
+    def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
+        """Cost of a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
+        ...
+
+    def select(self, images: Tensor) -> "AnyCost":
+        """The cost of some of the images, given by their numbers, (n,) int64."""
+        ...
 
 
 @dataclass(frozen=True)

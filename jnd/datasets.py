@@ -173,11 +173,14 @@ def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
     Raises:
         ValueError: neither registered nor a file.
     """
-    if Path(name).suffix and Path(name).is_file():  # registered names have none
-        return Path(name), None
+    path = Path(name)
+    if path.is_file() and (path.suffix or path.name != name):  # as no registered photo is called
+        return path, None
     photos = registered("photos")
     if entry := photos.get(name):
         return entry["file"], entry.get("crop")
+    if path.is_file():
+        return path, None
     hint = difflib.get_close_matches(name, photos) or photos
     raise ValueError(f"no photo {name!r}: neither a file nor registered, as are {', '.join(hint)}")
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jnd.cost import Cost, CostOfEach
+from jnd.cost import AnyCost, Cost, CostOfEach
 from jnd.machines.networks import frozen
 from jnd.objectives import Objective, class_change
 from jnd.support.checkpoint import Checkpoint
@@ -39,7 +39,7 @@ def find_jnd(
     label: Tensor | int | None = None,
     target: Tensor | int | None = None,
     objective: Objective | None = None,
-    cost: Cost | CostOfEach = DEFAULT,
+    cost: AnyCost = DEFAULT,
     alpha: float = 1.0,
     max_iter: int = 1000,
     also_8bit: bool = False,
@@ -74,7 +74,8 @@ def find_jnd(
             the sum of K; asks the device once per iteration who is left.
         progress: wraps the range of iterations, as tqdm does.
         checkpoint: a file that keeps the state, so that the same call on the same device goes on
-            after an interruption and gives the same bits; delete it when you have the result.
+            after an interruption and gives the same bits; delete it when you have the result. It
+            stays after an error too.
         checkpoint_seconds: time between two writes of that file.
         watch: called with k and x(k) in every iteration; the tensor is changed in place later.
 
@@ -153,7 +154,7 @@ def find_arms(
         machine, x0, label, target, objective: as :func:`find_jnd` takes them.
         arms: name -> cost.
         checkpoint: as :func:`find_jnd` takes it. Arms that descend one by one have a file each,
-            with the arm's name behind this one's.
+            with the arm's number behind this name.
         **options: the other arguments of :func:`find_jnd`.
 
     Raises:
@@ -164,10 +165,10 @@ def find_arms(
     if len(x0) > 1 and x0.device.type == "cpu":
         options |= dict(label=label, target=target, objective=objective)
         found = {}
-        for arm, cost in arms.items():
+        for i, (arm, cost) in enumerate(arms.items(), 1):
             if checkpoint:
                 path = Path(checkpoint)
-                options["checkpoint"] = path.with_stem(f"{path.stem}, {arm}")
+                options["checkpoint"] = path.with_stem(f"{path.stem}, {i}")
             found[arm] = find_jnd(machine, x0, cost=cost, **options)
         return found
 
@@ -185,8 +186,8 @@ def find_arms(
     except DivergedError as error:
         error.add_note(f"images count on from arm to arm: {len(x0)} for each of {', '.join(arms)}")
         raise
-    parts = torch.arange(len(images), device=x0.device).split(len(x0))
-    return {arm: joined.select(part) for arm, part in zip(arms, parts, strict=True)}
+    blocks = torch.arange(len(images), device=x0.device).split(len(x0))
+    return {arm: joined.select(block) for arm, block in zip(arms, blocks, strict=True)}
 
 
 def _repeated(classes: Tensor | int | None, times: int) -> Tensor | int | None:

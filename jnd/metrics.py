@@ -24,7 +24,7 @@ WINDOW = 8  # side of the square windows of UQI and SCC, pixels; a power of two
 VIF_WINDOWS = (17, 9, 5, 3)  # sides of the Gaussian windows of VIF, finest scale first, pixels
 FLAT = 1e-10  # grey levels squared: VIF takes a smaller variance for rounding
 INT64_DB = 20 * math.log10((2**63 - 1) / 255)
-"""331.167 dB: what sewar and scikit-image, which take MAX from the dtype, add to int64 images."""
+"""What sewar and scikit-image, which take MAX from the dtype, add to int64 images, in dB."""
 
 
 def psnr(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> Tensor:

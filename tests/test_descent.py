@@ -349,7 +349,10 @@ def test_arms_keep_their_checkpoints(w, x0, tmp_path):
     machine, kept = linear_machine(w, x0, 30.0), tmp_path / "arms.checkpoint"
     find_arms(machine, x0[:1], ARMS, max_iter=2, checkpoint=kept)
     find_arms(machine, x0, ARMS, max_iter=2, checkpoint=kept)
-    assert {file.stem for file in tmp_path.iterdir()} == {"arms", *(f"arms, {a}" for a in ARMS)}
+    assert {file.stem for file in tmp_path.iterdir()} == {
+        "arms",
+        *(f"arms, {i}" for i in (1, 2, 3)),
+    }
 
 
 def test_what_an_image_would_do_after_it_left_does_not_count(w, x0):

@@ -78,7 +78,7 @@ class Parameters:
 
     @property
     def descent(self) -> dict[str, Any]:
-        """What :func:`~jnd.find_jnd` takes of them, beside target and machine."""
+        """What :func:`~jnd.descent.find_jnd` takes of them, beside target and machine."""
         cost = Cost(self.squared_distance, self.bounded_range, self.total_variation)
         return {"cost": cost, "alpha": self.alpha, "max_iter": self.max_iter}
 

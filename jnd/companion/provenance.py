@@ -30,10 +30,10 @@ def subject(machines: Sequence[Machine], data: str, data_sha256: Any) -> dict[st
 
 def joined(subjects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One subject of several."""
-    of = {name: [subject[name] for subject in subjects] for name in subjects[0]}
-    joined = {name: ", ".join(of[name]) for name in ("machine", "machine_sha256", "data")}
+    of = {name: [each[name] for each in subjects] for name in subjects[0]}
+    texts = {name: ", ".join(of[name]) for name in ("machine", "machine_sha256", "data")}
     hashes = {name: sha256 for each in of["data_sha256"] for name, sha256 in each.items()}
-    return joined | {"data_sha256": hashes, "device": ", ".join(dict.fromkeys(of["device"]))}
+    return texts | {"data_sha256": hashes, "device": ", ".join(dict.fromkeys(of["device"]))}
 
 
 def origin() -> dict[str, Any]:
@@ -50,9 +50,10 @@ def provenance_line(provenance: Mapping[str, Any]) -> str:
     p = provenance
     pairs = zip(p["machine"].split(", "), p["machine_sha256"].split(", "), strict=True)
     machines = ", ".join(f"{name} {sha256[:8]}" for name, sha256 in pairs)
+    code = p["commit"][:16] + "+" * p["commit"].endswith("+")
     return (
         f"Profile {p['profile']} · machine {machines} · "
-        f"{p['data']} · {p['device']} · commit {p['commit'][:16]} · {p['date'][:10]}"
+        f"{p['data']} · {p['device']} · commit {code} · {p['date'][:10]}"
     )
 
 

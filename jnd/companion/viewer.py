@@ -17,7 +17,7 @@ from jnd.support.files import write_atomically
 from jnd.trajectory import Trajectory, eight_bit
 
 
-def moments(K: int, max_iter: int, count: int = 36) -> list[int]:
+def shown_iterations(K: int, max_iter: int, count: int = 36) -> list[int]:
     """At most ``count`` iterations, both ends and K among them, the closer to K the denser."""
     if K < 0:
         return sorted({round(k) for k in np.linspace(0, max_iter, count)})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
@@ -43,21 +44,27 @@ def _folded(network: nn.Module) -> nn.Module:
     modules = dict(network.named_modules())
     if not any(isinstance(module, _BatchNorm) for module in modules.values()):
         return network
+    if not _can_be_folded(network, modules):
+        for name, child in network.named_children():
+            setattr(network, name, _folded(child))
+        return network
+    return fuse(network)
+
+
+def _can_be_folded(network: nn.Module, modules: dict[str, nn.Module]) -> bool:
+    if len(signature(network.forward).parameters) != 1:  # tracing would take options for tensors
+        return False
+    if any(module._forward_hooks or module._forward_pre_hooks for module in modules.values()):
+        return False  # tracing loses them
     try:
-        traced = symbolic_trace(network)
+        nodes = symbolic_trace(network).graph.nodes
     except Exception:  # whatever happens to a forward that looks at its numbers
-        safe = False
-    else:
-        called = [n.target for n in traced.graph.nodes if n.op == "call_module"]
-        called = [name for name in called if [*modules[name].parameters()]]
-        # a layer called twice would be folded twice, and tracing loses hooks
-        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in modules.values())
-        safe = len(called) == len({*called}) and not hooked
-    if safe:
-        return fuse(network)
-    for name, child in network.named_children():
-        setattr(network, name, _folded(child))
-    return network
+        return False
+    called = [node.target for node in nodes if node.op == "call_module"]
+    called = [name for name in called if [*modules[name].parameters()]]
+    read = {node.target.rpartition(".")[0] for node in nodes if node.op == "get_attr"}
+    # a layer that is called twice, or whose weight is also read, must stay what it is
+    return len(called) == len({*called}) and not read & {*called}
 
 
 def resized(x: Tensor, size: Sequence[int]) -> Tensor:

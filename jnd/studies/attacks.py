@@ -151,8 +151,8 @@ def smallest(
 def state_of_the_art(budget: int) -> dict[str, Attack]:
     """The attacks that ours is compared with, by their names.
 
-    Whoever looks on after the first flip gets ``budget`` gradient evaluations or more. Where a
-    setting is not said here it is foolbox's own.
+    An attack that goes on after the first flip gets at least ``budget`` gradient evaluations.
+    Where a setting is not said here it is foolbox's own.
 
     Args:
         budget: gradient evaluations for an image, as our descent takes them to its end.

@@ -89,12 +89,12 @@ def run_attack(
         x0: (B, 3, H, W), grey levels.
         label, target: (B,) int64.
         batch: images at a time.
-        progress, checkpoint, checkpoint_seconds: as :func:`~jnd.find_jnd` takes them, of images
-            instead of iterations.
+        progress, checkpoint, checkpoint_seconds: as :func:`~jnd.descent.find_jnd` takes
+            them, of images instead of iterations.
     """
     images, spent = torch.full_like(x0, torch.nan), torch.zeros(len(x0), 2, dtype=torch.float64)
     state = dict(images=images, spent=spent)
-    identity = (machine, attack, x0, label, target, batch, _code())
+    identity = (machine, attack, x0, label, target, batch, run_attack)  # itself: its code counts
     saved = Checkpoint(checkpoint, checkpoint_seconds, *identity)
     tf32 = getattr(machine, "precision", "float32") == "tf32"
     with frozen(machine), reproducible(x0.device, tf32), torch.random.fork_rng():
@@ -116,8 +116,3 @@ def run_attack(
 def flips(machine: nn.Module, label: Tensor, images: Tensor) -> Tensor:
     """Whether the machine says something else than the label (B,); not of an image of NaN: (B,)."""
     return images.isfinite().flatten(1).all(1) & (machine(images).argmax(1) != label)
-
-
-def _code() -> list[str]:
-    """The sources of this room: a changed attack does not go on from what another one left."""
-    return [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]

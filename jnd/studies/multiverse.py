@@ -129,10 +129,10 @@ class Multiverse:
         pipelines: Sequence[Pipeline] = PIPELINES,
         progress: Callable[[range], Iterable[int]] = iter,
     ):
-        there = torch.stack([x.isfinite().flatten(1).all(1) for x in images.values()]).all(0)
-        if there.sum() < 2:
+        whole = torch.stack([x.isfinite().flatten(1).all(1) for x in images.values()]).all(0)
+        if whole.sum() < 2:
             raise ValueError("at least 2 images with an x(K) in each arm are needed")
-        images = {name: x[there] for name, x in images.items()}
+        images = {name: x[whole] for name, x in images.items()}
         table = read_data("paper")["tables"][paper]
         self.printed = {
             f"{name}, {column}": table[column][name] - (INT64_DB if name == "PSNR" else 0)

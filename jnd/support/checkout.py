@@ -16,8 +16,9 @@ def data_folder() -> Path:
     folder = ROOT / "data"
     if not (folder / "registry.yaml").is_file():
         raise FileNotFoundError(
-            "the bundled weights, registered photos and the paper's numbers are in the repository, "
-            "not in the installed package: clone it and install it there with `pip install -e .`"
+            "the bundled weights, the registry of files and the paper's numbers are in the "
+            "repository, not in the installed package: clone it and install it there with "
+            "`pip install -e .[companion]`"
         )
     return folder
 

@@ -4,15 +4,16 @@ import hashlib
 import inspect
 import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from types import FunctionType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from jnd.support.files import write_atomically
 
@@ -20,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # the rooms that decide a descent's course: the method, and what it stands on
 CODE = ("*.py", "machines/*.py", "support/*.py")
 # what prints as itself
-PLAIN = (type(None), bool, int, float, str, Path, type, torch.device, torch.dtype)
+PLAIN = (type(None), bool, int, float, str, bytes, Path, type, torch.device, torch.dtype)
 
 
 class Checkpoint:
@@ -67,8 +68,8 @@ class Checkpoint:
 def fingerprint(*parts: object) -> str:
     """SHA-256 of values and of the code that works on them: when either changes, so does it.
 
-    The code is that of the method, the machines and the support. Work of another room adds its
-    own, as bytes.
+    The code is that of the method, the machines and the support, and the files in which the
+    functions and the classes of the parts are written.
 
     Raises:
         TypeError: a part is of a kind that has no lasting description.
@@ -84,6 +85,19 @@ def _code() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
+def _source(written: Any) -> bytes:
+    """The file of a function or class; empty where there is none, as in a notebook or in C."""
+    try:
+        return _content(inspect.getfile(written))
+    except (OSError, TypeError):
+        return b""
+
+
+@cache
+def _content(file: str) -> bytes:
+    return Path(file).read_bytes()
+
+
 def _described(value: Any) -> bytes:
     """The same bytes for the same value, in every process."""
     kind, inside = type(value).__qualname__, value
@@ -91,15 +105,23 @@ def _described(value: Any) -> bytes:
         inside = save({"": value.detach().cpu().contiguous()})
     elif isinstance(value, nn.Module):
         tensors = value.state_dict() | dict(value.named_buffers())  # some are in one only
-        layers = [(n, type(m).__qualname__, _settings(m)) for n, m in value.named_modules()]
-        inside = [tensors, *layers]
+        inside = [tensors, *((name, *_layer(m)) for name, m in value.named_modules())]
     elif isinstance(value, FunctionType):
         captured = inspect.getclosurevars(value).nonlocals
-        inside = [value.__module__, value.__qualname__, *captured.items()]
+        given = [value.__defaults__, value.__kwdefaults__]
+        inside = [value.__qualname__, _source(value), value.__code__, captured, *given]
+    elif isinstance(value, BuiltinFunctionType):
+        inside = [value.__module__, value.__qualname__]
+    elif isinstance(value, CodeType):
+        inside = [value.co_code, value.co_names, value.co_consts]
+    elif isinstance(value, partial):
+        inside = [value.func, value.args, value.keywords]
+    elif isinstance(value, MethodType):
+        inside = [value.__self__, value.__func__]
     elif isinstance(value, PLAIN):
         inside = repr(value).encode()
-    elif hasattr(value, "__dict__") and not isinstance(value, Mapping):
-        inside = vars(value)
+    elif hasattr(value, "__dict__") and not isinstance(value, Mapping | list | tuple):
+        inside = [_source(type(value)), vars(value)]
     if isinstance(inside, Mapping):
         inside = list(inside.items())
     if isinstance(inside, list | tuple):
@@ -109,10 +131,16 @@ def _described(value: Any) -> bytes:
     return hashlib.sha256(kind.encode() + b" " + inside).digest()
 
 
+def _layer(module: nn.Module) -> tuple[str, bytes, str, dict[str, object]]:
+    """Its kind, in which file, its code if it was traced, and its settings."""
+    traced = module.code if isinstance(module, GraphModule) else ""
+    return type(module).__qualname__, _source(type(module)), traced, _settings(module)
+
+
 def _settings(module: nn.Module) -> dict[str, object]:
     """Its public attributes that are numbers, texts or tuples of them, such as a stride."""
 
-    def plain(value: object) -> bool:
-        return all(map(plain, value)) if isinstance(value, tuple) else isinstance(value, PLAIN)
+    def lasts(value: object) -> bool:
+        return all(map(lasts, value)) if isinstance(value, tuple) else isinstance(value, PLAIN)
 
-    return {k: v for k, v in vars(module).items() if plain(v) and not k.startswith("_")}
+    return {k: v for k, v in vars(module).items() if lasts(v) and not k.startswith("_")}

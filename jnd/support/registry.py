@@ -19,7 +19,7 @@ def cache_folder() -> Path:
     """Where fetched files are kept: ``JND_CACHE``, or else the system's folder for caches."""
     from platformdirs import user_cache_path
 
-    return Path(os.environ.get("JND_CACHE") or user_cache_path("jnd", appauthor=False))
+    return Path(os.environ.get("JND_CACHE") or user_cache_path("jnd"))
 
 
 def fetch(name: str, entry: Mapping[str, Any] | None = None) -> Path:

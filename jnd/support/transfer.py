@@ -37,7 +37,7 @@ def download(name: str, entry: Mapping[str, Any], cache: Path) -> Path:
     except OSError as error:
         raise OSError(
             f"could not keep {name} in the cache {cache} ({error}): make room there "
-            f"({entry['bytes'] / 1e6:.1f} MB), let it be written, or name another in JND_CACHE"
+            f"({entry['bytes'] / 1e6:.1f} MB), make it writable, or name another in JND_CACHE"
         ) from error
 
 

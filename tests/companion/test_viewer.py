@@ -16,7 +16,7 @@ from jnd.descent import find_jnd
 
 @pytest.mark.parametrize("K", [0, 1, 19, 100, 150])
 def test_moments_hold_both_ends_and_K_and_are_densest_there(K):
-    ks = viewer.moments(K, 150)
+    ks = viewer.shown_iterations(K, 150)
     assert {0, K, 150} <= set(ks) and ks == sorted(ks) and len(ks) <= 36
     steps = dict(zip(ks, np.diff(ks), strict=False))
     assert all(steps[k] <= 2 for k in ks[:-1] if abs(k - K) < 2)
@@ -24,7 +24,7 @@ def test_moments_hold_both_ends_and_K_and_are_densest_there(K):
 
 
 def test_without_K_moments_are_even():
-    assert viewer.moments(-1, 35) == list(range(36))
+    assert viewer.shown_iterations(-1, 35) == list(range(36))
 
 
 def test_the_strip_has_the_frames_above_and_what_was_added_below():

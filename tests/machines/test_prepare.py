@@ -45,6 +45,65 @@ class Hooked(nn.Sequential):
         self[0].register_forward_hook(lambda module, args, output: output / 2)
 
 
+class Optional(nn.Module):
+    """Its forward may be given more than images."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = block(3)
+
+    def forward(self, x, targets=None):
+        return self.block(x).mean((2, 3)) if targets is None else targets
+
+
+class Going(nn.Module):
+    """Its forward cannot be traced and goes through the layers of a child itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = block(3)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x) if x.mean() > -9 else x
+        return x.mean((2, 3))
+
+
+class Features(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = block(3)
+
+    def forward(self, x):
+        return self.features(x).mean((2, 3))
+
+    def features(self, x):
+        return self.layers(x)
+
+
+class Asking(nn.Module):
+    """Its forward cannot be traced and calls another method of a child."""
+
+    def __init__(self):
+        super().__init__()
+        self.child = Features()
+
+    def forward(self, x):
+        return self.child.features(x).mean((2, 3)) if x.mean() > -9 else x
+
+
+class Reading(nn.Module):
+    """A weight that is folded would be read as another one."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = block(3)
+
+    def forward(self, x):
+        again = nn.functional.conv2d(x, self.layers[0].weight)
+        return (self.layers(x) + again).mean((2, 3))
+
+
 NETWORKS = {
     "resnet18": (lambda: torchvision.models.resnet18(num_classes=5), 0),
     "mobilenet_v3_small": (lambda: torchvision.models.mobilenet_v3_small(num_classes=5), 0),
@@ -52,6 +111,11 @@ NETWORKS = {
     "cannot be traced": (Looking, 0),
     "shared convolution": (Shared, 2),
     "hook": (Hooked, 1),
+    "options": (Optional, 0),
+    "goes through a child": (Going, 1),
+    "another method of a child": (Asking, 1),
+    "reads a weight": (Reading, 1),
+    "without parameters": (lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), 0),
 }
 
 
@@ -100,7 +164,14 @@ def test_a_prepared_network_is_a_machine(generator):
     assert jnd.prepare(network, mean=MEAN, std=STD).sha256 != machine.sha256
 
 
-@pytest.mark.parametrize("wrong", [{"mean": [0.5]}, {"std": [1.0, 0.0, 1.0]}])
-def test_wrong_means_are_refused(wrong):
-    with pytest.raises(ValueError, match="give one number for each of red, green and blue"):
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"mean": [0.5]}, "give one number for each of red, green and blue"),
+        ({"std": [9.0, 0.0, 9.0]}, "those of std are positive"),
+        ({"std": [0.229, 0.224, 0.225]}, "is for pixels in 0..1: take mean and std times 255"),
+    ],
+)
+def test_wrong_means_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
         jnd.prepare(nn.Conv2d(3, 4, 1), **({"mean": MEAN, "std": STD} | wrong))

@@ -90,7 +90,7 @@ def shown(data: dict) -> nbformat.NotebookNode:
 
 
 def write_results(folder: Path) -> None:
-    """What papermill and jnd.results leave behind, as small as it gets."""
+    """What papermill and jnd.companion.run leave behind, as small as it gets."""
     folder.mkdir(parents=True)
     figure = v4.new_code_cell(
         "figure",

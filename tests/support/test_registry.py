@@ -283,7 +283,7 @@ def test_a_cache_that_cannot_be_written(server, entry, small_disk):
     remount("size=1m,ro")
     with pytest.raises(
         OSError,
-        match="could not keep .*[Rr]ead-only.* let it be written, or name another in JND_CACHE",
+        match="could not keep .*[Rr]ead-only.* make it writable, or name another in JND_CACHE",
     ):
         fetch(NAME, entry)
     assert server.asked == []

@@ -128,7 +128,8 @@ def packaged_squares(count: int, size: int) -> tuple[Tensor, dict[str, str]]:
     They are the same each time: images (count, 3, size, size) float32, whole grey levels, and the
     SHA-256 of each photo.
     """
-    files = list(dict.fromkeys(registered("photos")[name]["file"] for name in packaged_photos()))
+    shown = {registered("photos")[name]["file"] for name in packaged_photos()}
+    files = [name for name in registered("files") if name in shown]
     photos = [read_rgb(fetch(name)) for name in files]
     generator = torch.Generator().manual_seed(0)
     squares = []

@@ -32,18 +32,6 @@ def total_variation(x: Tensor) -> Tensor:
     return (horizontal + vertical) / (x.shape[-2] * x.shape[-1])
 
 
-class AnyCost(Protocol):
-    """What :func:`~jnd.descent.find_jnd` descends on: Eq. 1, or another."""
-
-    def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
-        """Cost of a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
-        ...
-
-    def select(self, images: Tensor) -> "AnyCost":
-        """The cost of some of the images, given by their numbers, (n,) int64."""
-        ...
-
-
 @dataclass(frozen=True)
 class Cost:
     """Eq. 1: Loss + λ‖x − x(0)‖² + BR + TV, with a weight on each regulariser.
@@ -130,3 +118,15 @@ class CostOfEach:
     def select(self, images: Tensor) -> "CostOfEach":
         """The cost of some of the images, given by their numbers, (n,) int64."""
         return CostOfEach(self.weights[:, images])
+
+
+class AnyCost(Protocol):
+    """What :func:`~jnd.descent.find_jnd` descends on: Eq. 1, or another."""
+
+    def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
+        """Cost of a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
+        ...
+
+    def select(self, images: Tensor) -> "AnyCost":
+        """The cost of some of the images, given by their numbers, (n,) int64."""
+        ...

@@ -1,4 +1,4 @@
-"""The descent of Eq. 2 and 3 and the just noticeable difference of Eq. 4."""
+"""The descent of Eq. 2 and 3, which finds K and x(K)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -52,7 +52,8 @@ def find_jnd(
     """Change images by plain gradient descent until the machine's answer flips, and on to the end.
 
     x(k + 1) = x(k) − α ∂Cost/∂x(k) (Eq. 2) for k = 0 .. max_iter − 1, each image on its own: a
-    batch gives what its images give one by one. An update costs one forward and one input
+    batch gives what its images give one by one, but for the rounding of a batch of another size.
+    An update costs one forward and one input
     gradient, and no synchronisation with the host; without an objective, one forward more finds
     the label. A batch too large for the GPU's memory goes through the machine in parts. The
     machine is left as it was.

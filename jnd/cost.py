@@ -1,11 +1,18 @@
-"""The cost of Eq. 1: its regularisers (Eq. 5 and 6) and their weighted sum."""
+"""The cost of Eq. 1: its regularisers (Eq. 5 and 6) and their weighted sum.
+
+Images are in grey levels 0..255. Weights and learning rate are for pixels in 0..1, so that the
+weights of Eq. 1 are the 1 that it prints.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
+
+WHITE = 255.0  # grey levels of a pixel that is 1 in the units of weights and learning rate
 
 
 def squared_distance(x: Tensor, x0: Tensor) -> Tensor:
@@ -36,18 +43,18 @@ def total_variation(x: Tensor) -> Tensor:
 class Cost:
     """Eq. 1: Loss + λ‖x − x(0)‖² + BR + TV, with a weight on each regulariser.
 
-    A weight of 0 switches its term off.
+    A weight of 0 switches its term off. All are for pixels in 0..1.
 
     Args:
-        squared_distance: λ of Eq. 1, per squared grey level.
-        bounded_range: weight of BR, per grey level; 1 in Eq. 1.
-        total_variation: weight of TV, per squared grey level; 1 in Eq. 1.
+        squared_distance: λ of Eq. 1, which the paper does not give.
+        bounded_range: weight of BR.
+        total_variation: weight of TV.
 
     Raises:
         ValueError: a weight is negative or not finite.
     """
 
-    squared_distance: float = 1e-3
+    squared_distance: float = 1.0
     bounded_range: float = 1.0
     total_variation: float = 1.0
 
@@ -81,11 +88,11 @@ class Cost:
     def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
         """Eq. 1 for a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
         if self.squared_distance:
-            loss = loss + self.squared_distance * squared_distance(x, x0)
+            loss = loss + self.squared_distance / WHITE**2 * squared_distance(x, x0)
         if self.bounded_range:
-            loss = loss + self.bounded_range * bounded_range(x)
+            loss = loss + self.bounded_range / WHITE * bounded_range(x)
         if self.total_variation:
-            loss = loss + self.total_variation * total_variation(x)
+            loss = loss + self.total_variation / WHITE**2 * total_variation(x)
         return loss
 
     def select(self, images: Tensor) -> "Cost":
@@ -98,7 +105,7 @@ class CostOfEach:
     """Eq. 1 with weights of each image's own.
 
     Attributes:
-        weights: (3, B), of the terms of :class:`Cost`, in its order.
+        weights: (3, B), of the terms of :class:`Cost`, in its order, for pixels in 0..255.
     """
 
     weights: Tensor
@@ -106,8 +113,9 @@ class CostOfEach:
     @classmethod
     def of(cls, costs: Sequence[Cost], x0: Tensor) -> "CostOfEach":
         """For a batch that holds the images x0 (B, 3, H, W) once for each cost, in order."""
-        weights = x0.new_tensor([astuple(cost) for cost in costs])
-        return cls(weights.T.repeat_interleave(len(x0), 1))
+        weights = x0.new_tensor([astuple(cost) for cost in costs], dtype=torch.float64)
+        weights /= weights.new_tensor([WHITE**2, WHITE, WHITE**2])
+        return cls(weights.to(x0.dtype).T.repeat_interleave(len(x0), 1))
 
     def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
         """Eq. 1 for a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jnd.cost import AnyCost, Cost, CostOfEach
+from jnd.cost import WHITE, AnyCost, Cost, CostOfEach
 from jnd.machines.networks import frozen
 from jnd.objectives import Objective, class_change
 from jnd.support.checkpoint import Checkpoint
@@ -23,13 +23,13 @@ def update(x: Tensor, cost: Tensor, alpha: float) -> Tensor:
     Args:
         x: (B, 3, H, W), x(k), from which ``cost`` was computed.
         cost: (B,), Eq. 1 of each image.
-        alpha: learning rate α, grey levels per unit of gradient.
+        alpha: learning rate α for pixels in 0..1; 1/255² of what it is for grey levels.
 
     Returns:
-        x(k + 1), (B, 3, H, W).
+        x(k + 1), (B, 3, H, W), grey levels.
     """
     (gradient,) = torch.autograd.grad(cost.sum(), x)
-    return x.detach() - alpha * gradient
+    return x.detach() - alpha * WHITE**2 * gradient
 
 
 def find_jnd(
@@ -40,7 +40,7 @@ def find_jnd(
     target: Tensor | int | None = None,
     objective: Objective | None = None,
     cost: AnyCost = DEFAULT,
-    alpha: float = 1.0,
+    alpha: float = 0.001,
     max_iter: int = 1000,
     also_8bit: bool = False,
     stop_at_K: bool = False,
@@ -68,7 +68,7 @@ def find_jnd(
         target: class to pull to, (B,) or one for all; None: away from ``label``.
         objective: what to ask of the machine's output instead of a change of class.
         cost: the weights of Eq. 1.
-        alpha: learning rate α, grey levels per unit of gradient.
+        alpha: learning rate α, for pixels in 0..1 as the weights are.
         max_iter: number of updates.
         also_8bit: find ``K_8bit`` too; one more forward per iteration.
         stop_at_K: an image leaves the batch when it is noticed, so that the time spent grows with

@@ -49,9 +49,9 @@ def test_cost_is_the_weighted_sum(generator):
         noise(generator, 2, 3, 5, 4),
         torch.tensor([1.0, 2.0]),
     )
-    expected = (
-        loss + 0.3 * squared_distance(x, x0) + 2.0 * bounded_range(x) + 0.7 * total_variation(x)
-    )
+    unit, unit0 = x / 255, x0 / 255  # the weights are for pixels in 0..1
+    expected = loss + 0.3 * squared_distance(unit, unit0) + 2.0 * bounded_range(x) / 255
+    expected += 0.7 * total_variation(unit)
     assert torch.allclose(Cost(0.3, 2.0, 0.7)(loss, x, x0), expected)
 
 

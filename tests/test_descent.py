@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from units import GREY, grey_cost
 
 from jnd.cost import Cost, CostOfEach
 from jnd.descent import find_arms, find_jnd, update
@@ -62,7 +63,7 @@ def relative(x, x0):
 def test_an_update_is_equation_2_with_the_noise_of_equation_3(w, x0):
     """Of the squared distance alone: n(k) = −α · 2λ (x(k) − x(0)), image by image."""
     x = (x0 + torch.arange(1.0, len(x0) + 1, dtype=x0.dtype).view(-1, 1, 1, 1)).requires_grad_()
-    updated = update(x, Cost(0.25, 0.0, 0.0)(torch.zeros(len(x)), x, x0), alpha=0.1)
+    updated = update(x, grey_cost(0.25, 0.0, 0.0)(torch.zeros(len(x)), x, x0), alpha=0.1 / GREY)
     assert torch.allclose(updated, x - 0.1 * 2 * 0.25 * (x - x0)) and not updated.requires_grad
 
 
@@ -80,7 +81,7 @@ def test_constant_gradient_gives_K_and_jnd_in_closed_form(w, x0):
         x0[:1],
         objective=LinearObjective(),
         cost=NONE,
-        alpha=alpha,
+        alpha=alpha / GREY,
         max_iter=60,
     )
     squared = w.square().sum().item()
@@ -104,9 +105,9 @@ def test_cross_entropy_follows_the_scalar_recursion(w, x0, target, strength):
         linear_machine(w, x0, margin),
         x0[:1],
         target=target,
-        alpha=alpha,
+        alpha=alpha / GREY,
         max_iter=steps,
-        cost=Cost.arm("l2", squared_distance=strength),
+        cost=grey_cost(strength, 0.0, 0.0),
     )
     squared, c, path = w.square().sum().item(), 0.0, [0.0]
     for _ in range(steps):
@@ -127,13 +128,13 @@ def test_cross_entropy_follows_the_scalar_recursion(w, x0, target, strength):
 
 def test_regularisers_act_alone_where_the_loss_is_flat(x0):
     """With no pull from M, one update is x − α·∂(BR + TV)/∂x, here from finite differences."""
-    cost, alpha, eps = Cost(0.0, 0.5, 0.8), 0.1, 1e-3
+    cost, alpha, eps = grey_cost(0.0, 0.5, 0.8), 0.1, 1e-3
     x0 = x0[:1] * 1.4 - 40
     found = find_jnd(
         Linear(torch.zeros(3, 6, 5, dtype=torch.float64), -1.0),
         x0,
         cost=cost,
-        alpha=alpha,
+        alpha=alpha / GREY,
         max_iter=1,
     )
     zero = torch.zeros(1, dtype=torch.float64)
@@ -147,7 +148,7 @@ def test_regularisers_act_alone_where_the_loss_is_flat(x0):
 def test_images_do_not_influence_one_another(w, x0):
     machine = linear_machine(w, x0, 3.0)
     label = machine(x0).argmax(1)
-    options = dict(cost=Cost(0.01, 1.0, 0.5), alpha=0.1, max_iter=40, also_8bit=True)
+    options = dict(cost=grey_cost(0.01, 1.0, 0.5), alpha=0.1 / GREY, max_iter=40, also_8bit=True)
     together = find_jnd(machine, x0, target=1 - label, **options)
     for i in range(len(x0)):
         alone = find_jnd(machine, x0[i : i + 1], target=1 - label[i : i + 1], **options)
@@ -160,7 +161,7 @@ def test_images_do_not_influence_one_another(w, x0):
 
 def test_K_is_minus_one_and_jnd_nan_where_nothing_flips(w, x0):
     found = find_jnd(
-        linear_machine(w, x0, 1e4), x0[:1], target=1, cost=NONE, alpha=1e-3, max_iter=3
+        linear_machine(w, x0, 1e4), x0[:1], target=1, cost=NONE, alpha=1e-3 / GREY, max_iter=3
     )
     assert found.K.tolist() == [-1]
     assert found.jnd.isnan().all() and found.x_jnd.isnan().all()
@@ -194,7 +195,9 @@ def test_stays_adversarial_is_false_when_the_answer_flips_back():
             pixels = x
             return super().forward(x)
 
-    found = find_jnd(Watched(), torch.zeros(1, 1, 1, 1), objective=Walk(), cost=NONE, max_iter=12)
+    found = find_jnd(
+        Watched(), torch.zeros(1, 1, 1, 1), objective=Walk(), cost=NONE, alpha=1 / GREY, max_iter=12
+    )
     assert found.noticed[:, 0].nonzero().flatten().tolist() == [7, 8, 9]
     assert found.K.tolist() == [7] and found.stays_adversarial.tolist() == [False]
 
@@ -207,7 +210,7 @@ def test_K_for_8_bit_images(w, x0):
         x0[:1],
         objective=LinearObjective(),
         cost=NONE,
-        alpha=alpha,
+        alpha=alpha / GREY,
         max_iter=steps,
         also_8bit=True,
     )
@@ -253,7 +256,9 @@ def test_an_update_costs_one_forward_and_one_input_gradient(w, x0):
 
 def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
     machine = linear_machine(w, x0, 3.0)
-    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=300, cost=Cost.arm("l2"))
+    options = dict(
+        target=1 - machine(x0).argmax(1), alpha=0.1 / GREY, max_iter=300, cost=Cost.arm("l2")
+    )
     whole = find_jnd(machine, x0, **options)
     assert len(set(whole.K.tolist())) == 4 and whole.K.min() > 0
     seen = []
@@ -269,7 +274,7 @@ def test_images_that_leave_at_K_cost_no_more_and_keep_their_K(w, x0):
         _ = left.stays_adversarial
 
 
-ARMS = {"full": Cost(0.02, 1.0, 0.5), "l2": Cost(0.02, 0.0, 0.0), "none": NONE}
+ARMS = {"full": grey_cost(0.02, 1.0, 0.5), "l2": grey_cost(0.02, 0.0, 0.0), "none": NONE}
 SEEN = ["x_jnd", "x_end", "K", "jnd", "confidence", "distance", "noticed"]
 
 
@@ -277,7 +282,7 @@ SEEN = ["x_jnd", "x_end", "K", "jnd", "confidence", "distance", "noticed"]
 def test_arms_in_one_batch_do_as_each_alone(w, x0, stop_at_K):
     """The machine is linear, so an image's path in a batch is the same to the bit."""
     machine = linear_machine(w, x0, 30.0)
-    options = dict(alpha=0.1, max_iter=60, stop_at_K=stop_at_K)
+    options = dict(alpha=0.1 / GREY, max_iter=60, stop_at_K=stop_at_K)
     target = 1 - machine(x0).argmax(1)
     joined = find_jnd(
         machine,
@@ -316,7 +321,7 @@ def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
         label=label,
         target=None,
         objective=None,
-        alpha=0.1,
+        alpha=0.1 / GREY,
         max_iter=5,
         also_8bit=True,
         progress=lambda iterations: steps.append(len(iterations)) or iterations,
@@ -326,7 +331,12 @@ def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
     assert seen == [n for n in batches for _ in range(1 + 6 * 2)]  # the label; x(k), in 8 bits too
     for arm, t in found.items():
         alone = find_jnd(
-            Linear(machine.w, machine.b), x, cost=ARMS[arm], alpha=0.1, max_iter=5, also_8bit=True
+            Linear(machine.w, machine.b),
+            x,
+            cost=ARMS[arm],
+            alpha=0.1 / GREY,
+            max_iter=5,
+            also_8bit=True,
         )
         assert torch.equal(t.x_end, alone.x_end) and torch.equal(t.K_8bit, alone.K_8bit)
     assert not torch.equal(found["full"].x_end, found["none"].x_end)
@@ -338,9 +348,11 @@ def test_arms_in_one_batch_refuse_too_many_labels(w, x0):
 
 
 def test_an_arm_that_diverges_is_told_from_the_others(w, x0):
-    arms = {"none": NONE, "l2": Cost(1e3, 0.0, 0.0)}  # 2αλ far above 2
+    arms = {"none": NONE, "l2": grey_cost(1e3, 0.0, 0.0)}  # 2αλ far above 2
     with pytest.raises(DivergedError, match=r": image 1 at iteration \d+; try") as caught:
-        find_arms(linear_machine(w, x0, 30.0), x0[:1], arms, target=1, alpha=1.0, max_iter=200)
+        find_arms(
+            linear_machine(w, x0, 30.0), x0[:1], arms, target=1, alpha=1.0 / GREY, max_iter=200
+        )
     assert caught.value.__notes__ == ["images count on from arm to arm: 1 for each of none, l2"]
     assert caught.value.trajectory.x_end[0].isfinite().all()
 
@@ -387,14 +399,14 @@ def test_a_machine_may_compute_in_another_type(w, x0):
             return super().forward(x).bfloat16()
 
     machine = linear_machine(w, x0, 3.0)
-    options = dict(label=0, target=1, alpha=0.1, max_iter=5)
+    options = dict(label=0, target=1, alpha=0.1 / GREY, max_iter=5)
     found = find_jnd(Short(machine.w, machine.b), x0[:1], **options)
     assert found.confidence.dtype == x0.dtype and found.K == find_jnd(machine, x0[:1], **options).K
 
 
 def test_an_image_that_never_flips_stays_to_the_end(w, x0):
     machine = linear_machine(w, x0, 3.0)
-    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=5)
+    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1 / GREY, max_iter=5)
     whole, left = find_jnd(machine, x0, **options), find_jnd(machine, x0, **options, stop_at_K=True)
     assert left.K.tolist() == whole.K.tolist() and -1 in whole.K
     assert torch.equal(left.x_end[whole.K < 0], whole.x_end[whole.K < 0])
@@ -421,7 +433,7 @@ def test_an_iteration_does_not_wait_for_the_device(w, x0):
             yield from iterations
 
     machine = linear_machine(w, x0, margin=50.0)
-    options = dict(target=1, label=0, alpha=0.01, max_iter=4, progress=watched)
+    options = dict(target=1, label=0, alpha=0.01 / GREY, max_iter=4, progress=watched)
     find_jnd(machine, x0, also_8bit=True, **options)
     find_arms(
         machine,
@@ -466,7 +478,7 @@ def test_divergence_names_image_and_iteration_and_keeps_the_rest(w, x0):
     x = torch.full((2, 3, 2, 2), 100.0)
     x[1] += 1
     with pytest.raises(DivergedError, match=r"image 1 at iteration \d+") as caught:
-        find_jnd(Explosive(), x, objective=Away(), cost=NONE, alpha=1e4, max_iter=30)
+        find_jnd(Explosive(), x, objective=Away(), cost=NONE, alpha=1e4 / GREY, max_iter=30)
     kept = caught.value.trajectory
     assert kept.x_end.isfinite().all()
     assert torch.equal(kept.x_end[0], x[0])
@@ -482,7 +494,9 @@ def test_an_answer_of_nan_is_no_answer():
             return torch.stack((1 - m, torch.where(m > 5, torch.nan, m - 100)), 1)
 
     with pytest.raises(DivergedError, match="image 0 at iteration 3"):
-        find_jnd(Edge(), torch.zeros(1, 1, 1, 2), objective=Sum(), cost=NONE, max_iter=3)
+        find_jnd(
+            Edge(), torch.zeros(1, 1, 1, 2), objective=Sum(), cost=NONE, alpha=1 / GREY, max_iter=3
+        )
 
 
 class Sum(LinearObjective):
@@ -541,7 +555,7 @@ def interrupted(at):
 @pytest.mark.parametrize("also", [{"also_8bit": True}, {"stop_at_K": True}])
 def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
     machine = linear_machine(w, x0, 3.0)
-    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1, max_iter=30, **also)
+    options = dict(target=1 - machine(x0).argmax(1), alpha=0.1 / GREY, max_iter=30, **also)
     straight = find_jnd(machine, x0, **options)
     kept = dict(checkpoint=tmp_path / "full.checkpoint", checkpoint_seconds=0)
     for at in (1, 7, 8, 30):
@@ -573,7 +587,7 @@ def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
     cost = CostOfEach(torch.tensor([[1e-3], [1.0], [0.5]]))
     options = dict(cost=cost, max_iter=20, checkpoint=file, checkpoint_seconds=0)
     with pytest.raises(KeyboardInterrupt):
-        find_jnd(machine, x0[:1], target=1, alpha=alpha, **options, progress=interrupted(9))
+        find_jnd(machine, x0[:1], target=1, alpha=alpha / GREY, **options, progress=interrupted(9))
     if spoil == "other alpha":
         alpha = 0.2
     elif spoil == "other image":
@@ -590,8 +604,8 @@ def test_a_checkpoint_of_another_descent_is_ignored(w, x0, tmp_path, spoil):
         file.write_bytes(file.read_bytes()[:-9])
     calls = []
     machine.register_forward_hook(lambda *_: calls.append(1))
-    found = find_jnd(machine, x0[:1], target=1, alpha=alpha, **options)
+    found = find_jnd(machine, x0[:1], target=1, alpha=alpha / GREY, **options)
     assert len(calls) == 1 + 21  # the label; x(0) .. x(20)
     options["checkpoint"] = None
-    expected = find_jnd(machine, x0[:1], target=1, alpha=alpha, **options)
+    expected = find_jnd(machine, x0[:1], target=1, alpha=alpha / GREY, **options)
     assert torch.equal(found.x_end, expected.x_end) and torch.equal(found.K, expected.K)

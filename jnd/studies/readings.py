@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from jnd.cost import Cost
+from jnd.cost import WHITE, Cost
 from jnd.metrics import psnr
 from jnd.trajectory import relative_distance
 
@@ -31,8 +31,8 @@ class Exchanged:
 
     Attributes:
         rest: the other terms.
-        term: what comes instead, of x and x(0), both (B, 3, H, W) -> (B,).
-        weight: of the new term.
+        term: what comes instead, of x and x(0), both (B, 3, H, W) -> (B,), grey levels.
+        weight: of the new term, for pixels in 0..1.
     """
 
     rest: Cost
@@ -40,7 +40,7 @@ class Exchanged:
     weight: float
 
     def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
-        return self.rest(loss, x, x0) + self.weight * self.term(x, x0)
+        return self.rest(loss, x, x0) + self.weight / WHITE * self.term(x, x0)
 
     def select(self, images: Tensor) -> "Exchanged":
         return replace(self, rest=self.rest.select(images))

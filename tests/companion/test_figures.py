@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from units import GREY
 
 from jnd.companion import figures
 from jnd.cost import Cost
@@ -26,7 +27,7 @@ def found():
         Pixel(),
         torch.full((2, 3, 8, 8), 10.0),
         target=1,
-        alpha=1.0,
+        alpha=1.0 / GREY,
         max_iter=9,
         cost=Cost.arm("none"),
     )
@@ -159,7 +160,7 @@ def walk():
         machine,
         torch.tensor([[[[98.0, 30.0]]]]),
         target=1,
-        alpha=10.0,
+        alpha=10.0 / GREY,
         max_iter=9,
         cost=Cost.arm("none"),
         watch=lambda k, x: path.append(x[0].clone()),
@@ -179,7 +180,9 @@ def test_paths_in_the_plane_end_at_K(walk):
 
 def test_paths_in_the_plane_that_never_arrive_are_shown_whole(walk):
     machine, path, _ = walk
-    still = find_jnd(machine, path[:1], target=1, alpha=1e-3, max_iter=9, cost=Cost.arm("none"))
+    still = find_jnd(
+        machine, path[:1], target=1, alpha=1e-3 / GREY, max_iter=9, cost=Cost.arm("none")
+    )
     (axis,) = figures.paths_in_the_plane(
         machine, {"none": path[:1].repeat(10, 1, 1, 1)}, {"none": still}
     ).axes
@@ -188,7 +191,9 @@ def test_paths_in_the_plane_that_never_arrive_are_shown_whole(walk):
 
 def test_ways_mark_K_only_where_there_is_one(walk):
     machine, path, found = walk
-    still = find_jnd(machine, path[:1], target=1, alpha=1e-3, max_iter=9, cost=Cost.arm("none"))
+    still = find_jnd(
+        machine, path[:1], target=1, alpha=1e-3 / GREY, max_iter=9, cost=Cost.arm("none")
+    )
     (axis,) = figures.ways({"step": {"long": found, "short": still}}, 2.0).axes
     border, long, mark, short = axis.lines
     assert border.get_ydata()[0] == 2 and np.allclose(long.get_ydata(), found.distance[:, 0])

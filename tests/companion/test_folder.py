@@ -10,6 +10,7 @@ import pytest
 import sewar
 import torch
 from PIL import Image
+from units import GREY
 
 from jnd import find_jnd, load_machine
 from jnd.companion.folder import Parameters, main, measure, merge, provenance
@@ -36,10 +37,10 @@ def parameters(tmp_path_factory):
         weights="bundled",
         size=SIZE,
         target_rank=2,
-        squared_distance=1e-5,
-        bounded_range=0.005,
-        total_variation=0.005,
-        alpha=200.0,
+        squared_distance=1e-5 * GREY,
+        bounded_range=0.005 * 255,
+        total_variation=0.005 * GREY,
+        alpha=200.0 / GREY,
         max_iter=12,
         batch=3,
     )
@@ -123,14 +124,14 @@ def test_the_provenance_names_machine_parameters_and_data(parameters, table):
 
 
 def test_shards_of_different_runs_are_not_merged(parameters, shards, tmp_path):
-    measure(replace(parameters, alpha=100.0), NAMES[6:], tmp_path / "00001.parquet")
+    measure(replace(parameters, alpha=100.0 / GREY), NAMES[6:], tmp_path / "00001.parquet")
     with pytest.raises(ValueError, match="differ in parameters: delete that folder"):
         merge([shards[0], tmp_path / "00001.parquet"], tmp_path / "jnd.parquet")
     assert not (tmp_path / "jnd.parquet").exists()
 
 
 def test_a_photo_whose_descent_diverges_says_so(parameters, tmp_path):
-    too_much = replace(parameters, alpha=1e30, total_variation=1e38, max_iter=3)
+    too_much = replace(parameters, alpha=1e30 / GREY, total_variation=1e38, max_iter=3)
     measure(too_much, NAMES[:2], tmp_path / "out.parquet")
     for row in pq.read_table(tmp_path / "out.parquet").to_pylist():
         assert row["error"] == "the descent left the finite numbers at iteration 1"

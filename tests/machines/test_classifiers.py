@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.transforms.v2.functional import center_crop
+from units import GREY, grey_cost
 
 from jnd import load_machine
 from jnd.cost import Cost
@@ -151,8 +152,8 @@ def test_folding_and_channels_last_leave_the_gradient_and_K(photos, steps):
         machine,
         x0,
         target=target,
-        cost=Cost(1e-5, 0.005, 0.005),
-        alpha=200.0,
+        cost=grey_cost(1e-5, 0.005, 0.005),
+        alpha=200.0 / GREY,
         max_iter=steps,
         stop_at_K=True,
     )
@@ -360,7 +361,7 @@ def test_the_jnd_of_a_plane_is_its_distance():
     x0 = torch.tensor([[[[15.0, 22.5]]], [[[10.0, 20.0]]]])
     assert machine.distance(x0).tolist() == pytest.approx([5, 0])
     assert machine(x0).argmax(1)[0] == 1
-    found = find_jnd(machine, x0[:1], target=0, alpha=0.01, cost=Cost.arm("none"))
+    found = find_jnd(machine, x0[:1], target=0, alpha=0.01 / GREY, cost=Cost.arm("none"))
     way = found.jnd.item() * x0[0].norm().item()
     assert 5 < way <= 5 + 0.01 * 5
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from detection import tiny_detector
 from torchvision.ops import box_iou
+from units import GREY
 
 from jnd import Cost, find_jnd
 from jnd.machines import ClassInRegion, PlantedBox, plant
@@ -139,13 +140,13 @@ def test_one_descent_finds_what_was_planted(kind, generator):
     x0 = pictures(generator)
     objective = plant(detector, x0, BOX, "car", objective=kind, score=0.3)
     cost = Cost.arm("none")
-    both = find_jnd(detector, x0, objective=objective, cost=cost, alpha=2e4, max_iter=30)
+    both = find_jnd(detector, x0, objective=objective, cost=cost, alpha=2e4 / GREY, max_iter=30)
     assert detector.network.backbone.training and not detector.network.head.training
     assert all(p.requires_grad and p.grad is None for p in detector.parameters())
     assert all(torch.equal(value, before[key]) for key, value in detector.state_dict().items())
     assert (both.K > 0).all() and not both.noticed[0].any()
     last = objective.select(torch.tensor([2]))
-    alone = find_jnd(detector, x0[2:], objective=last, cost=cost, alpha=2e4, max_iter=30)
+    alone = find_jnd(detector, x0[2:], objective=last, cost=cost, alpha=2e4 / GREY, max_iter=30)
     assert alone.K.item() == both.K[2].item()
     with torch.no_grad():
         found = detector.eval()(both.x_jnd).detections()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from foolbox.criteria import TargetedMisclassification
+from units import GREY
 
 from jnd.cost import Cost
 from jnd.descent import find_jnd
@@ -83,7 +84,7 @@ def test_a_batch_gives_what_its_images_give_alone(plane, x0, name):
 
 
 def test_our_descent_is_counted_as_it_says(plane, x0):
-    settings = dict(alpha=100.0, max_iter=60, cost=Cost.arm("none"))
+    settings = dict(alpha=100.0 / GREY, max_iter=60, cost=Cost.arm("none"))
     label = torch.zeros(2, dtype=torch.int64)
     to_K = run_attack(Descent(**settings, stop_at_K=True), plane, x0, label, 1 - label)
     to_end = run_attack(Descent(**settings), plane, x0, label, 1 - label)

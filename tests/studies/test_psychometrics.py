@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from units import GREY
 
 from jnd.cost import Cost
 from jnd.descent import find_jnd
@@ -40,7 +41,7 @@ def plane(mean=127.5, size=8):
     return Plane(normal, torch.full_like(normal, mean), ("left", "right"))
 
 
-def descend(machine, x0, alpha=5.0, **options):
+def descend(machine, x0, alpha=5.0 / GREY, **options):
     label = machine(x0).argmax(1)
     options |= dict(cost=Cost.arm("none"), alpha=alpha, max_iter=4000)
     return label, *just_noticeable(machine, x0, label, 1 - label, **options)
@@ -58,7 +59,12 @@ def test_many_images_give_what_they_give_alone():
     machine, x0 = plane(), images(BATCH + 3)
     label, K, x_jnd = descend(machine, x0)
     alone = find_jnd(
-        machine, x0[-1:], target=1 - label[-1:], cost=Cost.arm("none"), alpha=5.0, max_iter=4000
+        machine,
+        x0[-1:],
+        target=1 - label[-1:],
+        cost=Cost.arm("none"),
+        alpha=5.0 / GREY,
+        max_iter=4000,
     )
     assert K[-1] == alone.K[0] and torch.equal(x_jnd[-1], alone.x_jnd[0])
 

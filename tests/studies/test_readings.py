@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 import torch
+from units import GREY, grey_cost
 
 from jnd.cost import Cost, bounded_range
 from jnd.descent import find_jnd
@@ -42,14 +43,15 @@ def test_closed_range_differs_from_ours_in_its_slope_at_the_bounds_alone():
 
 def test_exchanged_replaces_one_term_and_keeps_the_others(generator):
     x, x0 = (400 * torch.rand(2, 3, 4, 5, generator=generator) - 70 for _ in range(2))
-    loss, cost = torch.tensor([1.0, 2.0]), Cost(0.3, 2.0, 0.7)
-    without = Cost(0.0, 2.0, 0.7)(loss, x, x0)
+    loss, cost = torch.tensor([1.0, 2.0]), grey_cost(0.3, 2.0, 0.7)
+    without = grey_cost(0.0, 2.0, 0.7)(loss, x, x0)
     assert torch.allclose(
-        exchange(cost, "squared_distance", distance)(loss, x, x0), without + 0.3 * distance(x, x0)
+        exchange(cost, "squared_distance", distance)(loss, x, x0),
+        without + 0.3 * 255 * distance(x, x0),
     )
     assert torch.allclose(
         exchange(cost, "squared_distance", distance, 9.0)(loss, x, x0),
-        without + 9 * distance(x, x0),
+        without + 9 / 255 * distance(x, x0),
     )
     assert torch.allclose(
         exchange(cost, "bounded_range", closed_range)(loss, x, x0), cost(loss, x, x0)
@@ -61,8 +63,8 @@ def test_a_walk_arrives_if_the_unsquared_distance_pulls_less_than_the_loss_pushe
     machine = Plane(torch.tensor([[[0.06, 0.08]]]), torch.tensor([[[60.0, 0.0]]]), ("a", "b"))
     x0 = torch.zeros(1, 1, 1, 2)
     for weight, arrives in {0.049: True, 0.051: False}.items():
-        cost = exchange(Cost.arm("none"), "squared_distance", distance, weight)
-        found = find_jnd(machine, x0, target=1, cost=cost, alpha=10.0, max_iter=3000)
+        cost = exchange(Cost.arm("none"), "squared_distance", distance, 255 * weight)
+        found = find_jnd(machine, x0, target=1, cost=cost, alpha=10.0 / GREY, max_iter=3000)
         assert (found.K.item() > 0) == arrives
 
 

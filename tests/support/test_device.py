@@ -5,8 +5,9 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from units import GREY, grey_cost
 
-from jnd import Cost, descent, find_jnd
+from jnd import descent, find_jnd
 from jnd.studies import attacks, metered
 from jnd.support import device
 from jnd.support.device import Parts, reproducible
@@ -152,8 +153,13 @@ def x0(generator):
 
 
 def descents(machine, x0, **options):
-    options = {"target": 1, "label": 0, "cost": Cost(1e-5, 1e-3, 1e-3), "max_iter": 60} | options
-    return find_jnd(machine, x0, alpha=200.0, **options)
+    options = {
+        "target": 1,
+        "label": 0,
+        "cost": grey_cost(1e-5, 1e-3, 1e-3),
+        "max_iter": 60,
+    } | options
+    return find_jnd(machine, x0, alpha=200.0 / GREY, **options)
 
 
 def assert_same(found, expected):

@@ -19,9 +19,9 @@ configfile: "folder.yaml"
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
 NOTEBOOKS = [
-    "idea", "imagenet", "cifar10", "detection", "forensics", "reading", "comparison", "psychometrics",
+    "idea", "imagenet", "derivation", "cifar10", "detection", "forensics", "reading", "comparison", "psychometrics",
 ]
-FOLLOWS = {"forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
+FOLLOWS = {"derivation": ["imagenet"], "forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
 # what a descent depends on, as jnd/support/checkpoint.py has it; and what else a shard is made by

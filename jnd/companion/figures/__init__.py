@@ -6,7 +6,6 @@ from jnd.companion.figures.beyond import (
     jnd_distribution,
     multiverse,
     psychometric_functions,
-    relative_outcomes,
     side_by_side,
     weber,
 )
@@ -18,8 +17,10 @@ from jnd.companion.figures.experiments import (
     perturbations,
 )
 from jnd.companion.figures.idea import paths_in_the_plane, psychometric, ways
+from jnd.companion.figures.readings import against_alpha, predictions, relative_outcomes
 
 __all__ = [
+    "against_alpha",
     "against_gradients",
     "confidence_curves",
     "dependence",
@@ -30,6 +31,7 @@ __all__ = [
     "paired_differences",
     "paths_in_the_plane",
     "perturbations",
+    "predictions",
     "psychometric",
     "psychometric_functions",
     "relative_outcomes",

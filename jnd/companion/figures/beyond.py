@@ -1,10 +1,8 @@
 """The figures beyond the paper: psychometrics, other attacks, other readings, other pipelines."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -21,7 +19,6 @@ from jnd.companion.figures.style import (
     draw_picture,
     draw_quartiles,
     grey_level_bar,
-    note,
     panels,
     reach_of,
     styled,
@@ -218,50 +215,4 @@ def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hasha
         margin = 0.05 * (high - low)
         axis.set(title=f"{metric}{', dB' if metric == 'PSNR' else ''}", xticks=(0, 1))
         axis.set(xticklabels=("with", "without"), ylim=(low - margin, high + margin))
-    return figure
-
-
-@styled
-def relative_outcomes(
-    ours: Mapping[str, Tensor], others: Mapping[str, Mapping[str, Mapping[str, Tensor]]]
-) -> Figure:
-    """K and JND(M) of other choices as multiples of ours: dots for images, a diamond: median.
-
-    Args:
-        ours: ``K`` and ``jnd``, (B,) each, NaN where nothing flips.
-        others: title of a reading -> choice -> the same.
-    """
-    rows = [row for title, choices in others.items() for row in ((title, None), *choices.items())]
-    figure, axes = plt.subplots(1, 2, figsize=(7.4, 0.21 * len(rows) + 0.6), sharey=True)
-    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    across = axes[0].get_yaxis_transform()  # x as a share of the width, y in rows
-    words: Any = {"xycoords": across, "va": "center", "bbox": white}
-    dot: Any = {"color": BLUE, "alpha": 0.35, "markersize": 4, "markeredgewidth": 0}
-    for axis, name, title in zip(axes, ("K", "jnd"), ("K / ours", "JND(M) / ours"), strict=True):
-        axis.axvline(1, color=GREY, linewidth=1)
-        axis.set(xscale="log", title=title)
-        for y, (_, outcome) in enumerate(rows):
-            if outcome is None:
-                continue
-            ratios = (outcome[name] / ours[name]).cpu().numpy()
-            flipped = ratios[np.isfinite(ratios)]
-            axis.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
-            axis.plot(flipped, np.full(len(flipped), y), "o", **dot)
-            if len(flipped):
-                axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
-            if (never := len(ratios) - len(flipped)) and name == "K":
-                never_flip = f"{never} of {len(ratios)} never flip"
-                axis.annotate(never_flip, (1, y), ha="right", color=GREY, fontsize=7.5, **words)
-        axis.xaxis.set_major_formatter("{x:g}")
-    if axes[0].texts:  # they need room beside the dots
-        low, high = axes[0].get_xlim()
-        axes[0].set_xlim(low, high * (high / low) ** 0.4)
-    axes[0].set_yticks(range(len(rows)), [label if outcome else "" for label, outcome in rows])
-    for y, (title, outcome) in enumerate(rows):
-        if outcome is None:
-            note(axes[0], title, (0, y), (-135, 0), weight="bold", **words)
-    axes[0].set_ylim(len(rows) - 0.5, -0.5)
-    for axis in axes:
-        axis.tick_params(axis="y", length=0)
-        axis.spines["left"].set_visible(False)
     return figure

@@ -64,7 +64,8 @@ def claims_page(claims: list[dict], verdicts: list[dict], notebooks: set[str]) -
         verdict = by_id[claim["id"]]
         where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
         printed = f"{where}: {claim['paper']}" if "paper" in claim else where
-        measured = verdict["why"] or measured_in_words(verdict)
+        measured = measured_in_words(claim, verdict) if verdict["measured"] else ""
+        measured = "; ".join(filter(None, (measured, verdict["why"])))
         row = [claim["says"], printed, measured, MARKS[verdict["verdict"]], links(claim, notebooks)]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |")
     return SimpleNamespace(
@@ -110,12 +111,18 @@ def score(groups: dict[str, list[str]]) -> str:
     return '<div class="score">\n' + "\n".join(bars) + f'\n<p class="score-key">{key}</p>\n</div>'
 
 
-def measured_in_words(verdict: dict) -> str:
-    """The numbers that decided, or how often the checks held where there are many."""
-    values = verdict["measured"].values()
-    if verdict["checked"] > 2 or any(isinstance(value, list) for value in values):
+def measured_in_words(claim: dict, verdict: dict) -> str:
+    """The numbers that decided, or how often the checks held where each photo counts."""
+    if claim["kind"] == "proportion":
         return f"holds {verdict['held']} times of {verdict['checked']}"
-    return " and ".join("–" if v is None else f"{v:.5g}" for v in values)
+    words = " and ".join(in_words(value) for value in verdict["measured"].values())
+    return f"proxy: {words}" if claim["kind"] == "visual" else words
+
+
+def in_words(value: float | list | None) -> str:
+    """A number, or the mean of a list, as three digits; a dash for what is missing."""
+    numbers = [v for v in (value if isinstance(value, list) else [value]) if v is not None]
+    return f"{sum(numbers) / len(numbers):.3g}" if numbers else "–"
 
 
 def test_table(test: SimpleNamespace) -> str:

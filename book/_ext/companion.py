@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import setups
 import yaml
 from reference import MARKS, cards, counts, files_table, scale, speed, status
 from sphinx.errors import ExtensionError
@@ -22,32 +23,7 @@ def namespace(items: dict) -> SimpleNamespace:
     return SimpleNamespace(**{k: math.nan if v is None else v for k, v in items.items()})
 
 
-def k_table(page: SimpleNamespace) -> str:
-    """K and JND(M) of every photo without and with regularisation, as a Markdown table."""
-    none, full = page.arms.none, page.arms.full
-    rows = zip(
-        page.photos,
-        page.label,
-        page.target,
-        none.K,
-        full.K,
-        full.K_8bit,
-        none.jnd,
-        full.jnd,
-        strict=True,
-    )
-    lines = [
-        "| photo | answer | pulled to | K, none | K, full | K, full, 8 bits "
-        "| JND, none | JND, full |",
-        "|---|---|---|--:|--:|--:|--:|--:|",
-    ]
-    for *words, k_none, k_full, k_8bit, jnd_none, jnd_full in rows:
-        counts = ["–" if k < 0 else str(k) for k in (k_none, k_full, k_8bit)]
-        ratios = ["–" if jnd is None else f"{jnd:.5f}" for jnd in (jnd_none, jnd_full)]
-        lines += ["| " + " | ".join([w.replace("_", " ") for w in words] + counts + ratios) + " |"]
-    return "\n".join(lines)
-
-
+ARMS = {"full": "with", "none": "without"}  # ours -> the paper's
 GROUPS = {
     "statements": ("order", "proportion", "visual"),
     "printed numbers": ("number",),
@@ -174,8 +150,6 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
     pages = {}
     for path in folder.glob("*.json"):
         page = pages[path.stem] = load_page(path)
-        if hasattr(page, "photos"):
-            page.k_table = k_table(page)
         if hasattr(page, "many"):
             page.test_table = test_table(page.many.test)
         if path.stem.endswith("forensics"):
@@ -183,10 +157,33 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
     return SimpleNamespace(**pages)
 
 
+def side_by_side(data: Path, paper: dict, results: Path) -> SimpleNamespace:
+    """The ImageNet notebook of this run and of data/measured: tables, and who made them."""
+    measured = {name: read_json(data / "measured" / f"{name}.json") for name in setups.SETUPS}
+    ours = read_json(results / "imagenet" / "metrics.json")
+    pages = {f"packaged photos, {ours['provenance']['machine']}: this run": ours}
+    pages |= {f"ten ImageNet photos, {t}": measured[name] for name, t in setups.SETUPS.items()}
+    printed = paper["tables"]["table1"]
+    predicted = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
+    lines = [provenance_line(page["provenance"]) for page in pages.values()]
+    return SimpleNamespace(
+        **{arm: setups.quality(arm, printed[of], pages) for arm, of in ARMS.items()},
+        first_flips=setups.first_flips(measured),
+        prediction=setups.prediction(predicted, ours),
+        predicted=predicted,
+        evidence=setups.evidence(paper["claims"], measured, MARKS),
+        lines=". ".join(lines),
+    )
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text("utf-8"))
+
+
 def load_numbers(app, config) -> None:
     """Make `paper`, each notebook, what is in data/measured, and the tables of pages substitutions:
 
-    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ measured.resnet18.k_table }}`, `{{ claims.table }}`.
+    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ setups.full }}`, `{{ claims.table }}`.
     """
     if "JND_BOOK_RESULTS" not in os.environ:
         raise ExtensionError("build the book with `python book/build.py`")
@@ -199,6 +196,7 @@ def load_numbers(app, config) -> None:
     pages["speed"] = speed(json.loads((data / "speed.json").read_text("utf-8")))
     pages["scale"] = scale(json.loads((data / "scale.json").read_text("utf-8")))
     pages["measured"] = measured_elsewhere(data / "measured")
+    pages["setups"] = side_by_side(data, paper, results)
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))
     pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})
     pages["status"] = status(

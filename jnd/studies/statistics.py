@@ -64,6 +64,18 @@ def joint_interval(values: Tensor, intervals: int) -> Mean:
     return Mean(len(sample), mean, mean - reach, mean + reach)
 
 
+def next_value(values: Tensor) -> Mean:
+    """The mean of values (B,), and where the next one of them lies with 95 %, if they are normal.
+
+    Student's t with one degree of freedom less than values, times their standard deviation and
+    √(1 + 1/B); NaN below 2 values.
+    """
+    sample = values.double()
+    mean, n = sample.mean().item(), len(sample)
+    reach = stats.t.ppf(0.975, n - 1) * sample.std().item() * math.sqrt(1 + 1 / n)
+    return Mean(n, mean, mean - reach, mean + reach)
+
+
 def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> tuple[Mean, float]:
     """Compare two measurements of the same images, (B,) each; pairs with a NaN are left out.
 

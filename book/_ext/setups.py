@@ -35,7 +35,9 @@ def quality(arm: str, printed: Mapping[str, float], pages: Mapping[str, Mapping]
             rows[title] = [*(end[m] for m in METRICS), sum(certainty) / len(certainty)]
     lines = [f"| | {' | '.join(METRICS)} | confidence |", "|---|" + "--:|" * 6]
     for title, row in rows.items():
-        cells = ["–" if v is None else f"{v:.{digits}f}" for v, digits in zip(row, "122222")]
+        cells = [
+            "–" if v is None else f"{v:.{digits}f}" for v, digits in zip(row, "122222", strict=True)
+        ]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

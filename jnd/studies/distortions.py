@@ -88,3 +88,18 @@ def contrast(images: Tensor, scale: float) -> Tensor:
 
 
 SCALINGS = {"brightness": brightness, "contrast": contrast}
+
+
+def noise_of(x0: Tensor, decibels: float, spread: float = 0.0) -> Tensor:
+    """Photos (B, 3, H, W) with Gaussian noise of exactly a PSNR, not clipped.
+
+    Args:
+        x0: grey levels.
+        decibels: PSNR of each photo, for a peak of 255.
+        spread: standard deviation with which the noise is blurred, pixels; 0: white.
+    """
+    noise = noisy(x0, 1.0) - x0
+    if spread:
+        noise = blurred(noise, spread)
+    size = 255 * 10 ** (-decibels / 20) / noise.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return x0 + size * noise

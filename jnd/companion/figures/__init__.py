@@ -2,6 +2,7 @@
 
 from jnd.companion.figures.beyond import (
     against_gradients,
+    beside_noise,
     dependence,
     jnd_distribution,
     multiverse,
@@ -22,6 +23,7 @@ from jnd.companion.figures.readings import against_alpha, predictions, relative_
 __all__ = [
     "against_alpha",
     "against_gradients",
+    "beside_noise",
     "confidence_curves",
     "dependence",
     "detections",

@@ -190,6 +190,31 @@ def against_gradients(found: Mapping[str, Mapping[str, Mean]], spent: str) -> Fi
 
 
 @styled
+def beside_noise(
+    noise: Mapping[str, pd.DataFrame], ours: pd.DataFrame, printed: pd.DataFrame
+) -> Figure:
+    """Each metric against PSNR: of noise, of our images, and as the paper prints them.
+
+    Args:
+        noise: title -> a row for each strength of noise; columns ``PSNR`` and the metrics.
+        ours: the same columns, a row for each of our moments and arms.
+        printed: the same, a row for each column of the paper.
+    """
+    metrics = [name for name in printed.columns if name != "PSNR"]
+    figure, axes = panels(1, len(metrics), (2.5, 2.8))
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        for (title, table), (colour, style) in zip(noise.items(), SERIES, strict=False):
+            axis.plot(table["PSNR"], table[metric], style, color=colour, label=title)
+        axis.plot(
+            ours["PSNR"], ours[metric], "o", color="#009e73", label="our images", markersize=5
+        )
+        axis.plot(printed["PSNR"], printed[metric], "*", color="black", label="paper", markersize=9)
+        axis.set(title=metric, xlabel="PSNR, dB", ylim=(0, 1.03))
+    axes[0, 0].legend(loc="lower right", fontsize=7)
+    return figure
+
+
+@styled
 def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hashable) -> Figure:
     """What each measuring pipeline gives, beside what is printed, for each metric.
 

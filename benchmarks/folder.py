@@ -17,25 +17,17 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from processor import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = (8, 16, 32, 64)
 SHARD = 8
-PARAMETERS: dict[str, Any] = {
-    "machine": "googlenet",
-    "weights": "bundled",
-    "size": 160,
-    "target_rank": 2,
-    "squared_distance": 1e-5,
-    "bounded_range": 0.005,
-    "total_variation": 0.005,
-    "alpha": 200.0,
-    "max_iter": 40,
-    "batch": 8,
-}
+DEFAULTS: dict[str, Any] = yaml.safe_load((ROOT / "folder.yaml").read_text("utf-8"))
+OF_FOLDER = {"images", "output", "shard"}
+PARAMETERS = {n: v for n, v in DEFAULTS.items() if n not in OF_FOLDER} | {"max_iter": 100}
 # photos in all and in a job of folder.yaml, for what is planned and merged
-MANY, PER_JOB = 50_000, 64
+MANY, PER_JOB = 50_000, DEFAULTS["shard"]
 
 Given = TypeVar("Given")
 

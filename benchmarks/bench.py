@@ -32,15 +32,15 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from torchattacks import PGD
 
 from jnd import Cost, find_jnd, load_detector, load_machine
-from jnd.companion.parameters import profile_parameters
 from jnd.companion.provenance import commit
 from jnd.datasets import load_photos, load_picture, packaged_photos
 from jnd.machines.classifiers import PRECISIONS
 from jnd.metrics import quality
-from jnd.objectives import ranked_class
 from jnd.support.checkout import ROOT
 
-SETTINGS = [("googlenet", 224, 1), ("googlenet", 224, 4), ("inception_v3", 299, 1)]
+LITE, SIZE = "efficientnet_lite0", 224  # the default machine and its size, pixels
+SETTINGS = [(LITE, SIZE, 1), (LITE, SIZE, 4), ("inception_v3", 299, 1)]
+UPDATES = 100  # of descents whose photos leave at K
 MEMORY = Path(__file__).with_name("memory.py")
 STEPS = (1, 5)  # lengths of a run; their difference is what the steps alone cost
 
@@ -63,7 +63,7 @@ def contenders(
 
     def ours(arm):
         cost = Cost.arm(arm)
-        return lambda steps: find_jnd(machine, x0, label=0, target=y + 1, max_iter=steps, cost=cost)
+        return lambda steps: find_jnd(machine, x0, label=y, max_iter=steps, cost=cost)
 
     eps = 8 / 255
     bounded = PyTorchModel(classifier, bounds=(0, 1))
@@ -127,11 +127,11 @@ def summary(seconds: dict[str, np.ndarray], reference: str) -> dict[str, dict]:
 
 def steps(rounds: int) -> dict[str, dict]:
     found = {}
-    for architecture, size, batch in SETTINGS:
-        classifier, machine = machines(architecture, "cpu")
+    for name, size, batch in SETTINGS:
+        classifier, machine = machines(name, "cpu")
         x0, _ = load_photos(packaged_photos()[:batch], size)
         times = per_step(contenders(classifier, machine, x0), rounds)
-        found[f"{architecture}, {size} px, batch {batch}"] = {
+        found[f"{name}, {size} px, batch {batch}"] = {
             "contenders": summary(times, "floor"),
             "cosine": gradient_cosine(classifier, machine, x0),
         }
@@ -165,41 +165,27 @@ def input_gradient(machine: nn.Module, x: torch.Tensor, target: torch.Tensor) ->
 
 
 def precision(rounds: int, device: str) -> dict[str, dict]:
-    """The bundled imagenet notebook's machine, photos and parameters in each precision there is."""
-    given = profile_parameters("imagenet", "bundled")
-    x0, _ = load_photos(given["photos"], given["size"])
+    """The default machine on the packaged photos, in each precision there is."""
+    x0, _ = load_photos(packaged_photos(), SIZE)
     loaded = {
-        name: load_machine(given["machine"], device=device, precision=name)
+        name: load_machine(LITE, device=device, precision=name)
         for name in PRECISIONS
         if device == "cuda" or name != "tf32"
     }
     x0 = x0.to(device)
     with torch.no_grad():
-        logits = loaded["float32"](x0)
-    label, target = ranked_class(logits, 1), ranked_class(logits, given["target_rank"])
-    weights = {
-        name: given[name] for name in ("squared_distance", "bounded_range", "total_variation")
-    }
-    exact = input_gradient(loaded["float32"], x0, target)
+        label = loaded["float32"](x0).argmax(1)
+    exact = input_gradient(loaded["float32"], x0, label)
 
     def once(M: nn.Module) -> torch.Tensor:
-        return input_gradient(M, x0, target).cpu()  # which waits for a GPU
+        return input_gradient(M, x0, label).cpu()  # which waits for a GPU
 
     times = interleaved({name: partial(once, M) for name, M in loaded.items()}, rounds)
     found = {}
     for name, M in loaded.items():
-        seen = find_jnd(
-            M,
-            x0,
-            label=label,
-            target=target,
-            cost=Cost(**weights),
-            alpha=given["alpha"],
-            max_iter=given["max_iter"],
-            stop_at_K=True,
-        )
+        seen = find_jnd(M, x0, label=label, max_iter=UPDATES, stop_at_K=True)
         found[name] = {
-            "cosine": cosine_similarity(input_gradient(M, x0, target), exact).tolist(),
+            "cosine": cosine_similarity(input_gradient(M, x0, label), exact).tolist(),
             "K": seen.K.tolist(),
             "jnd": seen.jnd.tolist(),
             **summary(times, "float32")[name],
@@ -209,8 +195,8 @@ def precision(rounds: int, device: str) -> dict[str, dict]:
 
 def arms(rounds: int) -> dict[str, dict]:
     """A forward and a gradient for three arms, in one batch and one arm after the other."""
-    googlenet = load_machine("googlenet", device="cpu")
-    photos, _ = load_photos(packaged_photos()[:10], 160)
+    lite = load_machine(LITE, device="cpu")
+    photos, _ = load_photos(packaged_photos(), SIZE)
     road, _ = load_picture("road", 320)
     detector = load_detector(device="cpu")
 
@@ -218,8 +204,8 @@ def arms(rounds: int) -> dict[str, dict]:
         return detector(x).logits
 
     return {
-        "googlenet, one photo of 160 px": three_arms(googlenet, photos[:1], rounds),
-        "googlenet, ten photos of 160 px": three_arms(googlenet, photos, rounds),
+        f"{LITE}, one photo of {SIZE} px": three_arms(lite, photos[:1], rounds),
+        f"{LITE}, {len(photos)} photos of {SIZE} px": three_arms(lite, photos, rounds),
         "retinanet_googlenet_fpn, one picture of 320 px": three_arms(scores, road, rounds),
     }
 
@@ -242,23 +228,21 @@ def three_arms(
 
 
 def early_leaving() -> dict[str, float]:
-    """Ten bundled photos to the end of 150 updates, and the same where each leaves at its K."""
-    machine = load_machine("googlenet", device="cpu")
-    x0, _ = load_photos(packaged_photos(), 160)
-    with torch.no_grad():
-        target = ranked_class(machine(x0), 2)
-    descend = partial(
-        find_jnd, machine, x0, target=target, cost=Cost.arm("none"), alpha=200.0, max_iter=150
-    )
+    """The packaged photos to the end of the updates, and the same where each leaves at its K."""
+    machine = load_machine(LITE, device="cpu")
+    x0, _ = load_photos(packaged_photos(), SIZE)
+    descend = partial(find_jnd, machine, x0, max_iter=UPDATES)
     seconds = {}
     for stop in (False, True):
         began = time.perf_counter()
         found = descend(stop_at_K=stop)
         seconds["seconds, leaving" if stop else "seconds, to the end"] = time.perf_counter() - began
-    left_at = found.K.where(found.K >= 0, 150)
+    left_at = found.K.where(found.K >= 0, UPDATES)
     return seconds | {
         "image steps, leaving": int((left_at + 1).sum()),
-        "image steps, to the end": 151 * len(x0),
+        "image steps, to the end": (UPDATES + 1) * len(x0),
+        "photos": len(x0),
+        "updates": UPDATES,
     }
 
 

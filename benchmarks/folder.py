@@ -17,25 +17,17 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from processor import processor
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTOS = (8, 16, 32, 64)
-SHARD = 8
-PARAMETERS: dict[str, Any] = {
-    "machine": "googlenet",
-    "weights": "bundled",
-    "size": 160,
-    "target_rank": 2,
-    "squared_distance": 1e-5,
-    "bounded_range": 0.005,
-    "total_variation": 0.005,
-    "alpha": 200.0,
-    "max_iter": 40,
-    "batch": 8,
-}
+SHARD = 6  # the packaged photos, so that the sum of K is the same in each
+PHOTOS = (6, 12, 24, 48)
+DEFAULTS: dict[str, Any] = yaml.safe_load((ROOT / "folder.yaml").read_text("utf-8"))
+OF_FOLDER = {"images", "output", "shard"}
+PARAMETERS = {n: v for n, v in DEFAULTS.items() if n not in OF_FOLDER}
 # photos in all and in a job of folder.yaml, for what is planned and merged
-MANY, PER_JOB = 50_000, 64
+MANY, PER_JOB = 50_000, DEFAULTS["shard"]
 
 Given = TypeVar("Given")
 
@@ -43,10 +35,12 @@ Given = TypeVar("Given")
 def write_photos(folder: str) -> None:
     from PIL import Image
 
-    from jnd.datasets import packaged_squares
+    from jnd.datasets import load_photos, packaged_photos
 
-    for i, photo in enumerate(packaged_squares(max(PHOTOS), PARAMETERS["size"])[0]):
-        Image.fromarray(photo.byte().permute(1, 2, 0).numpy()).save(f"{folder}/{i:05}.png")
+    photos = load_photos(packaged_photos(), PARAMETERS["size"])[0]
+    for i in range(max(PHOTOS)):
+        photo = photos[i % SHARD].byte().permute(1, 2, 0).numpy()
+        Image.fromarray(photo).save(f"{folder}/{i:05}.png")
 
 
 def read(table: str) -> tuple[dict, int]:

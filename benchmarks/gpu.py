@@ -10,7 +10,7 @@ from networks import Classifier, machines
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from jnd import Cost, find_jnd
+from jnd import find_jnd
 from jnd.datasets import load_photos
 from jnd.machines.classifiers import PRECISIONS
 from jnd.support.device import reproducible
@@ -70,7 +70,7 @@ def contenders(batch: int) -> dict[str, Callable[[int], None]]:
         _, machine = machines("inception_v3", "cuda", precision)
 
         def descent(steps: int) -> None:
-            find_jnd(machine, x0, label=0, target=1, cost=Cost.arm("full"), max_iter=steps)
+            find_jnd(machine, x0, label=0, max_iter=steps)
             torch.cuda.synchronize()
 
         return descent
@@ -87,5 +87,5 @@ def peak(batch: int) -> float:
     _, machine = machines("inception_v3", "cuda")
     x0 = load_photos(["coffee"], 299)[0].cuda().repeat(batch, 1, 1, 1)
     torch.cuda.reset_peak_memory_stats()
-    find_jnd(machine, x0, label=0, target=1, max_iter=3)
+    find_jnd(machine, x0, label=0, max_iter=3)
     return torch.cuda.max_memory_allocated() / 1e6

@@ -10,7 +10,7 @@ from pathlib import Path
 from networks import machines
 
 from jnd import find_jnd
-from jnd.datasets import load_photos, packaged_photos
+from jnd.datasets import packaged_squares
 
 
 def peak() -> float:
@@ -22,7 +22,7 @@ def peak() -> float:
 
 if __name__ == "__main__":
     machine = machines("inception_v3", "cpu")[1]
-    x0, _ = load_photos(packaged_photos()[:10], 299)
+    x0, _ = packaged_squares(10, 299)
     before = peak()
-    find_jnd(machine, x0, label=0, target=1, max_iter=3)
+    find_jnd(machine, x0, label=0, max_iter=3)
     print(json.dumps({"before": before, "peak": peak()}))

@@ -1,48 +1,61 @@
-"""A network with random weights, as torchvision has it and as jnd loads it."""
+"""A network as others have it and as jnd loads it."""
 
 import json
 import tempfile
+from collections.abc import Sequence
 
 import torch
 import torchvision
+from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from jnd import Machine, load_machine
+from jnd.machines.efficientnet import MEAN, STD, VARIANTS
+from jnd.machines.weights import read_pickled
 
-MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # mean and std, grey levels
 
 
 class Classifier(nn.Module):
-    """torchvision's network as it is, for images in 0..1: what other libraries are given."""
+    """A network as it is, for images in 0..1: what other libraries are given."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]):
         super().__init__()
         self.network = network
-        self.register_buffer("mean", MEAN.view(3, 1, 1))
-        self.register_buffer("std", STD.view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) / 255)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1) / 255)
+        self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network((x - self.mean) / self.std)
 
 
-def machines(
-    architecture: str, device: str, precision: str = "float32"
-) -> tuple[Classifier, Machine]:
-    """The same random weights in a :class:`Classifier` and in a :class:`jnd.Machine`."""
+def machines(name: str, device: str, precision: str = "float32") -> tuple[Classifier, Machine]:
+    """The same weights in a :class:`Classifier` and in a :class:`jnd.Machine`.
+
+    Of an EfficientNet-Lite its own, in the code of those who converted them; of torchvision's
+    networks random ones.
+    """
+    if name in VARIANTS:
+        network = EfficientNet.from_name(name.replace("_", "-"))
+        network.load_state_dict(read_pickled(VARIANTS[name][-1]).state)
+        classifier = Classifier(network, [MEAN] * 3, [STD] * 3)
+        return classifier.to(device), load_machine(name, device=device, precision=precision)
     torch.manual_seed(0)
     options = dict(num_classes=1000, aux_logits=False, init_weights=False, transform_input=False)
-    network = torchvision.models.get_model(architecture, **options).eval()
+    network = torchvision.models.get_model(name, **options)
+    mean, std = IMAGENET
     header = {
-        "architecture": architecture,
+        "architecture": name,
         "categories": json.dumps([str(i) for i in range(1000)]),
-        "mean": json.dumps((255 * MEAN).tolist()),
-        "std": json.dumps((255 * STD).tolist()),
+        "mean": json.dumps(mean),
+        "std": json.dumps(std),
     }
     with tempfile.TemporaryDirectory() as folder:
         save_file(network.state_dict(), f"{folder}/weights.safetensors", header)
-        machine = load_machine(architecture, f"{folder}/weights.safetensors", device, precision)
-    return Classifier(network).eval().to(device), machine
+        machine = load_machine(name, f"{folder}/weights.safetensors", device, precision)
+    return Classifier(network, mean, std).to(device), machine

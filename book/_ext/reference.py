@@ -104,7 +104,8 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
     others = [
         "| what | here | beside |",
         "|---|--:|--:|",
-        "| ten photos until each is noticed; to the end of 150 updates "
+        f"| {leaving['photos']} photos until each is noticed; to the end of "
+        f"{leaving['updates']} updates "
         f"| {leaving['seconds, leaving']:.1f} s | {leaving['seconds, to the end']:.1f} s |",
         "| forwards of one image in these, counted "
         f"| {leaving['image steps, leaving']} | {leaving['image steps, to the end']} |",
@@ -115,7 +116,7 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
     ]
     packages = ", ".join(f"{name} {version}" for name, version in p["packages"].items())
     line = (
-        f"{p['processor']}, {p['threads']} threads · {packages} · commit {p['commit'][:16]} · "
+        f"{p['processor']}, threads: {p['threads']} · {packages} · commit {p['commit'][:16]} · "
         f"{p['date'][:10]}"
     )
     gpu = values["gpu"]
@@ -203,7 +204,7 @@ def precision_table(found: Mapping[str, Mapping]) -> str:
         [
             f"| | {' | '.join(found)} |",
             "|---|" + "--:|" * len(found),
-            row("forward and gradient of the ten photos", lambda of: f"{of['ms']:.0f} ms"),
+            row("forward and gradient of all photos", lambda of: f"{of['ms']:.0f} ms"),
             row(
                 "cosine between the gradients at x(0), lowest; median",
                 lambda of: f"{min(of['cosine']):.3f}; {median(of['cosine']):.3f}",

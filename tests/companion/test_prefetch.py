@@ -48,9 +48,8 @@ def test_what_each_parameter_needs(tmp_path):
     assert needed(data="official") == {CIFAR10_ARCHIVE}
     assert needed(machine="inception_v3", weights="official") == {INCEPTION}
     assert needed(machine="resnet18", weights="official") == {"resnet18-f37072fd.pth"}
-    assert needed(
-        machines=["inception_v3", "efficientnet_lite0"], weights=["official", "bundled"]
-    ) == {INCEPTION}
+    both = dict(machines=["inception_v3", "efficientnet_lite0"], weights=["official", "bundled"])
+    assert needed(**both) == {INCEPTION}
     trained = tmp_path / "trained.safetensors"  # from torchvision's weights, once
     assert needed(machine="inception_v3", weights=str(trained)) == {INCEPTION}
     trained.touch()

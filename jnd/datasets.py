@@ -126,7 +126,7 @@ def packaged_squares(count: int, size: int) -> tuple[Tensor, dict[str, str]]:
     """Squares of random place and side, cut from the photos that packages ship and resized.
 
     They are the same each time: images (count, 3, size, size) float32, whole grey levels, and the
-    SHA-256 of each photo.
+    SHA-256 of each of P photos. Square i is of photo i % P.
     """
     shown = {registered("photos")[name]["file"] for name in packaged_photos()}
     files = [name for name in registered("files") if name in shown]

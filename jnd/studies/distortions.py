@@ -61,7 +61,7 @@ def darker(images: Tensor, level: float) -> Tensor:
 def along(x0: Tensor, x: Tensor) -> Distortion:
     """The same way from x(0) as to x, each image its own, in steps of equal relative distortion."""
     unit = (x - x0) / relative_distance(x, x0).view(-1, 1, 1, 1)
-    levels = (0.0003, 0.0008, 0.002, 0.004, 0.008, 0.02)
+    levels = (0.00005, 0.0001, 0.0002, 0.0004, 0.001, 0.002, 0.005, 0.015)
     return Distortion(lambda images, level: images + level * unit, levels, "relative distortion")
 
 

@@ -115,13 +115,13 @@ def weber(
 
 @styled
 def dependence(
-    choices: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]],
+    choices: Mapping[str, Mapping[str, tuple[Sequence[float | str], Mapping[str, Tensor]]]],
 ) -> Figure:
     """How K and JND(M) depend on a choice: medians and quartiles over the images.
 
     Args:
-        choices: what is varied -> machine -> its values, (V,), and ``K`` and ``JND(M)``, (V, B)
-            each, NaN where nothing flips.
+        choices: what is varied -> machine -> its values, (V,), drawn at equal distances, and ``K``
+            and ``JND(M)``, (V, B) each, NaN where nothing flips.
     """
     figure, axes = panels(2, len(choices), (3.4, 2.1), sharex="col")
     for column, (varied, machines) in zip(axes.T, choices.items(), strict=True):
@@ -130,14 +130,12 @@ def dependence(
                 values = values.double().cpu()
                 # of K's that occur, as a table of medians has them
                 quartiles = values.nanquantile(QUARTILES, dim=1, interpolation="lower")
-                draw_quartiles(axis, at, quartiles, line, name)
-                axis.set(xscale="log", yscale="log", ylabel=title)
+                draw_quartiles(axis, range(len(at)), quartiles, line, name)
+                axis.set(yscale="log", ylabel=title)
                 axis.yaxis.set_major_formatter(LogFormatter())  # 20, not 2 × 10¹
                 axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+                axis.set_xticks(range(len(at)), [v if isinstance(v, str) else f"{v:g}" for v in at])
         column[-1].set_xlabel(varied)
-        ticks = sorted({v for at, _ in machines.values() for v in at})
-        column[-1].set_xticks(ticks, [f"{v:g}" for v in ticks])
-        column[-1].set_xticks([], minor=True)
     axes[0, -1].legend(loc="best")
     return figure
 

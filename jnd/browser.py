@@ -1,0 +1,167 @@
+"""What the book's page needs so that a reader's own photo descends in the browser (book/live).
+
+    python -m jnd.browser FOLDER
+
+writes there the network, the settings, the packaged photos and a still picture. What the page reads
+comes as scripts, as a page that was opened from a disk can read nothing else.
+
+The network is that of the default run. Batch norm is folded in float64. Each row of a weight matrix,
+the weights of one output channel, is kept as 24-bit whole numbers times one float32: three quarters
+of float32's size, and as close. Fewer bits are too few, for the gradient jumps where a ReLU6
+switches, and with them K moves.
+"""
+
+import json
+import sys
+from base64 import b64encode
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor, nn
+
+from jnd.cost import Cost
+from jnd.datasets import load_photos
+from jnd.descent import eight_bit, find_jnd
+from jnd.efficientnet import MEAN, STD, VARIANTS, Residual, efficientnet_lite, renamed
+from jnd.registry import fetch
+from jnd.viewer import strip
+
+NETWORK, SIDE = "efficientnet_lite0", 224
+PHOTOS = ("coffee", "cat", "rocket", "motorcycle")
+COST = Cost(1 / 255**2, 1 / 255, 1 / 255**2)  # every weight is 1 for pixels from 0 to 1
+ALPHA, UPDATES = 0.001, 1000  # α for pixels from 0 to 1, which is 255² times that in grey levels
+PARTS = 16  # scripts of weights, so that the page can tell how far it is
+FULL = 2**23 - 1  # largest 24-bit number
+
+
+def layers(network: nn.Sequential, side: int) -> tuple[list[dict[str, Any]], list[Tensor], list[Tensor]]:
+    """What the page has to compute, in order.
+
+    Args:
+        network: from :func:`~jnd.efficientnet.efficientnet_lite`, in eval mode.
+        side: of its input, pixels.
+
+    Returns:
+        The shape of each layer: ``side`` is that of its output, and ``add`` the number of the
+        layer whose output is added to it. Its weights, (outputs, kernel, kernel, inputs), with one
+        input where it is depthwise, and its biases, float64. Pictures and kernels are upright, which
+        the network turns by 180°.
+    """
+    shapes, weights, biases = [], [], []
+    for block in network:
+        start = len(shapes) - 1
+        for layer in block if isinstance(block, nn.Sequential) else [block]:
+            if isinstance(layer, nn.Conv2d):
+                side //= layer.stride[0]
+                shapes.append({
+                    "inputs": layer.in_channels, "outputs": layer.out_channels,
+                    "kernel": layer.kernel_size[0], "stride": layer.stride[0],
+                    "depthwise": layer.groups > 1, "relu6": False, "side": side,
+                })
+                weights.append(layer.weight.detach().double().flip(2, 3).permute(0, 2, 3, 1))
+                biases.append(torch.zeros(layer.out_channels).double())
+            elif isinstance(layer, nn.BatchNorm2d):
+                gain = (layer.weight / (layer.running_var.double() + layer.eps).sqrt()).detach()
+                weights[-1] = weights[-1] * gain.view(-1, 1, 1, 1)
+                biases[-1] = layer.bias.detach() - layer.running_mean * gain
+            elif isinstance(layer, nn.ReLU6):
+                shapes[-1]["relu6"] = True
+            elif isinstance(layer, nn.Linear):
+                shapes.append({"inputs": layer.in_features, "outputs": layer.out_features})
+                weights.append(layer.weight.detach().double()[:, None, None])
+                biases.append(layer.bias.detach().double())
+        if isinstance(block, Residual):
+            shapes[-1]["add"] = start
+    return shapes, weights, biases
+
+
+def packed(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> bytes:
+    """All numbers of the network, little-endian: of each layer in turn the float32 unit of each
+    row and the bias, then of each layer the 24-bit rows."""
+    floats, wholes = [], []
+    for weight, bias in zip(weights, biases):
+        rows = weight.flatten(1)
+        unit = (rows.abs().amax(1, keepdim=True) / FULL).clamp(min=1e-30).float()
+        floats += [unit.flatten(), bias.float()]
+        wholes.append((rows / unit.double()).round().flatten())
+    whole = torch.cat(wholes).numpy().astype("<i4").view("u1").reshape(-1, 4)[:, :3]
+    return torch.cat(floats).numpy().astype("<f4").tobytes() + whole.tobytes()
+
+
+def write_network(network: nn.Sequential, side: int, folder: Path) -> dict[str, Any]:
+    """Write the weights as network-0.js and so on, and return what the page has to know of them."""
+    shapes, weights, biases = layers(network, side)
+    numbers = packed(weights, biases)
+    bounds = np.linspace(0, len(numbers), PARTS + 1).astype(int).tolist()
+    size = 0
+    for part, (start, end) in enumerate(zip(bounds, bounds[1:])):
+        text = f'live.arrived({start}, "{b64encode(numbers[start:end]).decode()}");\n'
+        size += (folder / f"network-{part}.js").write_text(text)
+    return {
+        "layers": shapes, "side": side, "mean": MEAN, "std": STD,
+        "bytes": len(numbers), "parts": PARTS, "megabytes": round(size / 1e6, 1),
+    }
+
+
+def write_photos(names: Sequence[str], folder: Path) -> None:
+    """Write each photo as a picture for the eye and all as photos.js, without loss."""
+    coded = {}
+    for name, pixels in zip(names, load_photos(names, SIDE)[0]):
+        buffer = BytesIO()
+        Image.fromarray(pixels.byte().permute(1, 2, 0).numpy()).save(buffer, "webp", lossless=True)
+        (folder / f"{name}.webp").write_bytes(buffer.getvalue())
+        coded[name] = b64encode(buffer.getvalue()).decode()
+    (folder / "photos.js").write_text(f"live.photos = {json.dumps(coded)};\n")
+
+
+def write_still(network: nn.Module, folder: Path) -> None:
+    """Write still.png: x(K) of the first photo beside what was added to it."""
+    x0, _ = load_photos(PHOTOS[:1], SIDE)
+    machine = nn.Sequential(Scaled(), network)
+    found = find_jnd(machine, x0, cost=COST, alpha=ALPHA * 255**2, max_iter=UPDATES, stop_at_K=True)
+    picture, _ = strip(torch.cat((x0, eight_bit(found.x_jnd))))
+    still = Image.new("RGB", (2 * SIDE, SIDE))
+    for place, top in enumerate((0, SIDE)):
+        still.paste(picture.crop((SIDE, top, 2 * SIDE, top + SIDE)), (place * SIDE, 0))
+    still.save(folder / "still.png")
+
+
+class Scaled(nn.Module):
+    """Pixels as the network takes them."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return (pixels - MEAN) / STD
+
+
+def write_all(network: nn.Sequential, folder: Path) -> None:
+    """Write all files into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "network": write_network(network, SIDE, folder),
+        "names": torchvision.models.get_model_weights("googlenet").DEFAULT.meta["categories"],
+        "defaults": {
+            "target": "", "alpha": ALPHA, "lambda": round(COST.squared_distance * 255**2, 9),
+            "arm": "full", "updates": UPDATES,
+        },
+        "restraints": [round(COST.bounded_range * 255, 9), round(COST.total_variation * 255**2, 9)],
+    }
+    (folder / "settings.js").write_text(f"live.settings = {json.dumps(settings)};\n")
+    write_photos(PHOTOS, folder)
+    write_still(network, folder)
+
+
+def main() -> None:
+    network = efficientnet_lite(NETWORK).eval()
+    state = torch.load(fetch(VARIANTS[NETWORK][2]), map_location="cpu", weights_only=True)
+    network.load_state_dict(renamed(state, network))
+    write_all(network, Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

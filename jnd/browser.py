@@ -149,6 +149,7 @@ def write_all(network: nn.Sequential, folder: Path) -> None:
             "target": "", "alpha": ALPHA, "lambda": round(COST.squared_distance * 255**2, 9),
             "arm": "full", "updates": UPDATES,
         },
+        "photos": PHOTOS,
         "restraints": [round(COST.bounded_range * 255, 9), round(COST.total_variation * 255**2, 9)],
     }
     (folder / "settings.js").write_text(f"live.settings = {json.dumps(settings)};\n")

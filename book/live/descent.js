@@ -3,16 +3,14 @@
 
 live.descent = (network, side, x0, { target, alpha, weights: [distance, range, variation] }) => {
   const x = x0.slice(), slope = new Float32Array(x.length);
+  const norm = Math.sqrt(x0.reduce((sum, value) => sum + value ** 2, 0));
   let k = 0, K = -1, label, confidence;
 
-  const length = (value) => Math.sqrt(x.reduce((sum, _, i) => sum + value(i) ** 2, 0));
-  const norm = length((i) => x0[i]);
-
-  // What M says of a picture: its confidence in every class, and the classes, the surest first.
+  // M's confidence in every class, and the classes, the surest first.
   const says = (picture) => {
     const logits = Float64Array.from(network.answer(picture)), most = Math.max(...logits);
     const powers = logits.map((z) => Math.exp(z - most)), total = powers.reduce((a, b) => a + b);
-    const sure = powers.map((p) => p / total);
+    const sure = powers.map((power) => power / total);
     return { sure, order: [...sure.keys()].sort((a, b) => sure[b] - sure[a]) };
   };
 
@@ -21,42 +19,36 @@ live.descent = (network, side, x0, { target, alpha, weights: [distance, range, v
     confidence = sure;
     label ??= order[0];
     if (K < 0 && order[0] !== label) K = k;
-    const other = target ?? order.find((c) => c !== label), moved = length((i) => x[i] - x0[i]);
-    return {
-      k, K, label, other, x, jnd: moved / norm,
-      answers: order.slice(0, 5).map((c) => [c, sure[c]]),
-      confidence: [sure[label], sure[other]],
-      psnr: 20 * Math.log10((255 * Math.sqrt(x.length)) / moved),
-      largest: x.reduce((most, value, i) => Math.max(most, Math.abs(value - x0[i])), 0),
-    };
+    const other = target ?? order.find((c) => c !== label);
+    let squares = 0, largest = 0;
+    for (let i = 0; i < x.length; i++) {
+      const change = Math.abs(x[i] - x0[i]);
+      squares += change ** 2;
+      largest = Math.max(largest, change);
+    }
+    const jnd = Math.sqrt(squares) / norm, psnr = 10 * Math.log10((255 ** 2 * x.length) / squares);
+    const answers = order.slice(0, 5).map((c) => [c, sure[c]]);
+    return { k, K, label, other, confidence: [sure[label], sure[other]], answers, jnd, psnr, largest, x };
   };
 
-  // dCost/dx at x(k), from Eq. 1.
-  const differentiate = () => {
-    // Loss is the cross-entropy of the target, or minus that of the label
+  const step = () => {
+    // Loss of Eq. 1 is the cross-entropy of the target, or minus that of the label
     const wanted = target ?? label, sign = target === null ? -1 : 1;
     network.gradient(confidence.map((p, c) => sign * (p - (c === wanted))), slope);
     const row = 3 * side, pull = (2 * variation) / side ** 2;
     for (let i = 0; i < x.length; i++) {
-      slope[i] += 2 * distance * (x[i] - x0[i]) + range * ((x[i] > 255) - (x[i] < 0));
-      if (i % row < row - 3) smooth(i, i + 3, pull);
-      if (i + row < x.length) smooth(i, i + row, pull);
+      const right = i % row < row - 3 ? pull * (x[i + 3] - x[i]) : 0;
+      const below = i + row < x.length ? pull * (x[i + row] - x[i]) : 0;
+      slope[i] += 2 * distance * (x[i] - x0[i]) + range * ((x[i] > 255) - (x[i] < 0)) - right - below;
+      if (right) slope[i + 3] += right;
+      if (below) slope[i + row] += below;
     }
-  };
-  const smooth = (i, j, pull) => {
-    const difference = pull * (x[j] - x[i]);
-    slope[i] -= difference;
-    slope[j] += difference;
-  };
-
-  const step = () => {
-    differentiate();
     for (let i = 0; i < x.length; i++) x[i] -= alpha * slope[i];
     k++;
     return look();
   };
 
-  // The answer to another picture; the network has to look at x(k) again before the next step.
+  // The answer to another picture, after which the network has to see x(k) again.
   const ask = (picture) => {
     const { sure, order } = says(picture);
     network.answer(x);

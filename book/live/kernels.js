@@ -1,12 +1,11 @@
-// What a layer computes, and the gradient of its input, in the memory that the two loops share.
-// Pixels come row by row, the channels of a pixel side by side.
+// What a layer computes, and the gradient of its input, in the memory that the two loops share. A pixel's
+// channels lie side by side. Results are clamped to 0..6 where a ReLU6 follows. Gradients are gated: 0
+// where that ReLU6 let nothing through, which the result still tells whose place they take.
 
 live.kernels = (code) => {
-  const PAGE = 65536, CHUNK = 48; // bytes of a page of memory; rows that fit the cache
-  const memory = new WebAssembly.Memory({ initial: 1 });
+  const memory = new WebAssembly.Memory({ initial: 1 }), PAGE = 2 ** 16;
   const { product, taps } = new WebAssembly.Instance(new WebAssembly.Module(code), { page: { memory } }).exports;
-  const lo = (clamped) => (clamped ? 0 : -Infinity);
-  const hi = (clamped) => (clamped ? 6 : Infinity);
+  const limits = (clamped, gated) => (clamped || gated ? [gated, 0, 6] : [false, -Infinity, Infinity]);
   let end = 64;
 
   // The address of so many numbers, all 0.
@@ -22,51 +21,43 @@ live.kernels = (code) => {
     view(at, numbers.length).set(numbers);
     return at;
   };
+  // A matrix in blocks of eight columns.
+  const blocks = (rows, columns, value) =>
+    stored(Float32Array.from({ length: rows * columns }, (_, i) => {
+      const block = Math.floor(i / 8 / rows);
+      return value(Math.floor(i / 8) % rows, 8 * block + (i % 8));
+    }));
 
-  // A matrix of `inner` rows as blocks of eight columns. value(row, column) reads it.
-  const blocks = (inner, columns, value) => {
-    const packed = new Float32Array(inner * columns);
-    let i = 0;
-    for (let first = 0; first < columns; first += 8)
-      for (let row = 0; row < inner; row++)
-        for (let column = first; column < first + 8; column++) packed[i++] = value(row, column);
-    return stored(packed);
-  };
-
-  // y = x w + bias. Clamped to 0..6 if asked; or gated: 0 where y is not inside of 0..6 before.
+  // y = x w + bias, in pieces that fit the processor's cache.
   const multiply = (x, w, bias, y, rows, inner, columns, clamped, gated) => {
-    for (let row = 0; row < rows; row += CHUNK)
-      product(
-        x + 4 * row * inner, w, bias, y + 4 * row * columns, Math.min(CHUNK, rows - row), inner, columns,
-        gated, lo(clamped || gated), hi(clamped || gated),
-      );
+    const CHUNK = 48, all = Math.ceil(rows / 4) * 4;
+    for (let row = 0; row < all; row += CHUNK) {
+      const [from, to] = [x + 4 * row * inner, y + 4 * row * columns];
+      product(from, w, bias, to, Math.min(CHUNK, all - row), inner, columns, ...limits(clamped, gated));
+    }
   };
 
-  // For each place of the output of a convolution the first place of its input, their number and the
-  // first tap; or, for the gradient, the same from input to output.
+  // For each place along a side of what a convolution gives: the first place that it looks at, their
+  // number, and the tap of the first. For the gradient, which asks the other way round, the same.
   const windows = (kernel, stride, side, gradient) => {
-    const outside = (side / stride - 1) * stride + kernel - side, before = outside >> 1;
+    const before = ((side / stride - 1) * stride + kernel - side) >> 1; // padding as TensorFlow's "same"
     return Array.from({ length: gradient ? side : side / stride }, (_, place) => {
       const origin = gradient ? place + before : place * stride - before;
       const first = Math.max(0, gradient ? Math.ceil((origin - kernel + 1) / stride) : origin);
-      const last = gradient
-        ? Math.min(side / stride - 1, Math.floor(origin / stride))
-        : Math.min(side - 1, origin + kernel - 1);
-      return [first, last - first + 1, gradient ? origin - first * stride : first - origin];
+      const last = gradient ? Math.floor(origin / stride) : origin + kernel - 1;
+      const count = Math.min(last + 1, gradient ? side / stride : side) - first;
+      return [first, count, gradient ? origin - first * stride : first - origin];
     });
   };
 
-  // A depthwise convolution or its gradient, over the windows of one side of the picture.
-  const depthwise = (x, w, bias, y, channels, kernel, step, from, places, clamped, gated) => {
-    const pixel = 4 * channels;
+  // A depthwise convolution, or its gradient: from pixel to pixel the taps go on by `step`.
+  const depthwise = (x, w, bias, y, channels, kernel, step, side, places, clamped, gated) => {
+    const pixel = 4 * channels, pitches = [pixel * side, pixel, pixel * kernel * step, pixel * step];
     let at = y;
-    for (const [top, rows, tapDown] of places)
-      for (const [left, columns, tap] of places) {
-        taps(
-          x + pixel * (top * from + left), w + pixel * (tapDown * kernel + tap), bias, at, channels,
-          rows, columns, pixel * from, pixel, pixel * kernel * step, pixel * step,
-          gated, lo(clamped || gated), hi(clamped || gated),
-        );
+    for (const [top, rows, down] of places)
+      for (const [left, columns, along] of places) {
+        const [from, tap] = [x + pixel * (top * side + left), w + pixel * (down * kernel + along)];
+        taps(from, tap, bias, at, channels, rows, columns, ...pitches, ...limits(clamped, gated));
         at += pixel;
       }
   };

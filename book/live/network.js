@@ -1,96 +1,85 @@
-// The network: the answer to a picture, and the gradient of a picture from that of the answer.
+// The network: its answer to a picture, and the picture's gradient from that of the answer.
 
 live.network = ({ layers, side, mean, std }, loops, bytes) => {
   const { room, view, stored, blocks, multiply, windows, depthwise } = live.kernels(loops);
-  const PATCH = 32, wide = side + 1; // numbers of 3 x 3 pixels, filled up; a border right and below
-  const bordered = new Float32Array(wide * wide * 3);
-  const nothing = room(2048); // a bias that is none
+  const wide = side + 1, bordered = new Float32Array(3 * wide * wide); // a border to the right and below
+  const nothing = room(2048); // the bias of a gradient
 
-  // Each layer has one place, which holds what it gives and later the gradient of that.
-  const built = live.unpack(layers, bytes).map(({ bias, rows, inner }, i) => {
-    const { inputs, outputs, kernel = 1, stride = 1, side: to = 1, relu6 = false } = layers[i];
-    const layer = { ...layers[i], relu6, size: to * to * outputs, pixels: Math.ceil((to * to) / 4) * 4 };
-    layer.at = room(layer.pixels * outputs);
-    layer.bias = stored(bias);
-    if (layer.depthwise) {
-      const weights = Float32Array.from(rows, (_, j) => rows[(j % outputs) * inner + ((j / outputs) | 0)]);
-      layer.weights = stored(weights);
-      [layer.forward, layer.backward] = [false, true].map((way) => windows(kernel, stride, to * stride, way));
+  // A layer's result lies where its gradient comes later. Loops take four pixels at a time.
+  const result = (pixels, channels, relu6) => ({ at: room(Math.ceil(pixels / 4) * 4 * channels), pixels, channels, relu6 });
+  const values = ({ at, pixels, channels }) => view(at, pixels * channels);
+  const patches = result((side / 2) ** 2, 32, false); // 3 x 3 pixels each, filled up
+  const pooled = result(1, layers.at(-1).inputs, false);
+
+  const built = [];
+  live.unpack(layers, bytes).forEach(({ bias: numbers, rows, inner }, i) => {
+    const { outputs, kernel = 1, stride = 1, side: to = 1, relu6 = false, depthwise: apart, add } = layers[i];
+    const source = i === layers.length - 1 ? pooled : (built[i - 1]?.own ?? patches), inputs = source.channels;
+    const own = result(to * to, outputs, relu6), bias = stored(numbers);
+    const weight = (output, input) => (input < inner ? rows[output * inner + input] : 0);
+    if (apart) {
+      const taps = stored(rows.map((_, j) => weight(j % outputs, Math.floor(j / outputs))));
+      const [there, back] = [false, true].map((way) => windows(kernel, stride, to * stride, way));
+      const forward = () =>
+        depthwise(source.at, taps, bias, own.at, outputs, kernel, 1, to * stride, there, relu6, false);
+      const backward = () =>
+        depthwise(own.at, taps, nothing, source.at, outputs, kernel, -stride, to, back, false, source.relu6);
+      built.push({ source, own, forward, backward });
     } else {
-      layer.inner = i ? inputs : PATCH;
-      const weight = (output, input) => (input < inner ? rows[output * inner + input] : 0);
-      layer.weights = blocks(layer.inner, outputs, (input, output) => weight(output, input));
-      layer.transposed = blocks(outputs, layer.inner, weight);
+      const there = blocks(inputs, outputs, (input, output) => weight(output, input)), back = blocks(outputs, inputs, weight);
+      const forward = () => multiply(source.at, there, bias, own.at, own.pixels, inputs, outputs, relu6, false);
+      const backward = () => multiply(own.at, back, nothing, source.at, own.pixels, outputs, inputs, false, source.relu6);
+      built.push({ source, own, forward, backward, added: built[add]?.own });
     }
-    return layer;
+    if (add !== undefined) built[add + 1].bypass = own;
   });
-  const linear = built.at(-1), head = built.at(-2), area = head.side * head.side;
-  const patches = { at: room(built[0].pixels * PATCH), relu6: false };
-  const pooled = { at: room(4 * head.outputs), relu6: false };
-  built.forEach((layer, i) => {
-    layer.source = i ? built[i - 1] : patches;
-    if (layer === linear) layer.source = pooled;
-    if (layer.add !== undefined) built[layer.add + 1].bypass = layer;
-  });
-  for (const layer of [...built, pooled]) layer.values = view(layer.at, layer.size ?? head.outputs);
-  patches.values = view(patches.at, built[0].pixels * PATCH);
+  const linear = built.pop(), head = built.at(-1).own;
 
-  // Calls each patch of 3 x 3 pixels: its place among the patches and in the bordered picture.
-  const eachRow = (visit) => {
-    for (let y = 0, patch = 0; y < side; y += 2)
-      for (let x = 0; x < side; x += 2, patch += PATCH)
-        for (let row = 0; row < 3; row++) visit(patch + 9 * row, 3 * ((y + row) * wide + x));
-  };
   const plus = (to, from) => {
-    for (let i = 0; i < to.length; i++) to[i] += from[i];
+    const [sums, terms] = [values(to), values(from)];
+    for (let i = 0; i < sums.length; i++) sums[i] += terms[i];
+  };
+  // Calls back for each value of the picture: its place there, and in the bordered one.
+  const eachValue = (visit) => {
+    for (let y = 0, i = 0; y < side; y++) for (let x = 0; x < 3 * side; x++) visit(i++, 3 * y * wide + x);
+  };
+  // The same for each value of the patches: its place there, and in the bordered picture.
+  const eachTap = (visit) => {
+    for (let y = 0, patch = 0; y < side; y += 2)
+      for (let x = 0; x < side; x += 2, patch += patches.channels)
+        for (let row = 0; row < 3; row++)
+          for (let j = 0; j < 9; j++) visit(patch + 9 * row + j, 3 * ((y + row) * wide + x) + j);
   };
 
-  // Logits of a picture, side x side x 3 grey levels.
-  const answer = (x) => {
+  const answer = (picture) => {
     bordered.fill(0);
-    for (let y = 0, i = 0; y < side; y++)
-      for (let j = 3 * y * wide, row = j + 3 * side; j < row; j++) bordered[j] = (x[i++] - mean) / std;
-    eachRow((to, from) => {
-      for (let i = 0; i < 9; i++) patches.values[to + i] = bordered[from + i];
-    });
-    for (const layer of built) {
-      const { source, weights, bias, at, outputs, relu6 } = layer;
-      if (layer === linear) {
-        pooled.values.fill(0);
-        for (let i = 0; i < head.size; i++) pooled.values[i % head.outputs] += head.values[i] / area;
-      }
-      if (layer.depthwise)
-        depthwise(source.at, weights, bias, at, outputs, layer.kernel, 1, source.side, layer.forward, relu6, false);
-      else multiply(source.at, weights, bias, at, layer.pixels, layer.inner, outputs, relu6, false);
-      if (layer.add !== undefined) plus(layer.values, built[layer.add].values);
+    eachValue((i, j) => (bordered[j] = (picture[i] - mean) / std));
+    const taps = values(patches);
+    eachTap((i, j) => (taps[i] = bordered[j]));
+    for (const { forward, own, added } of built) {
+      forward();
+      if (added) plus(own, added);
     }
-    return linear.values;
+    const means = values(pooled).fill(0);
+    values(head).forEach((value, i) => (means[i % means.length] += value / head.pixels));
+    linear.forward();
+    return values(linear.own);
   };
 
-  // The gradient of the picture that was answered last, from that of its logits.
+  // Of the picture that was answered last.
   const gradient = (ofLogits, ofPicture) => {
-    linear.values.set(ofLogits);
-    for (const layer of built.toReversed()) {
-      const { source, at, outputs } = layer;
-      if (layer.depthwise)
-        depthwise(
-          at, layer.weights, nothing, source.at, outputs, layer.kernel, -layer.stride, layer.side, layer.backward,
-          false, source.relu6,
-        );
-      else multiply(at, layer.transposed, nothing, source.at, layer.pixels, outputs, layer.inner, false, source.relu6);
-      if (layer === linear)
-        for (let i = 0; i < head.size; i++) {
-          const inside = head.values[i] > 0 && head.values[i] < 6;
-          head.values[i] = inside ? pooled.values[i % head.outputs] / area : 0;
-        }
-      if (layer.bypass) plus(source.values, layer.bypass.values);
+    values(linear.own).set(ofLogits);
+    linear.backward();
+    const means = values(pooled), before = values(head);
+    before.forEach((value, i) => (before[i] = value > 0 && value < 6 ? means[i % means.length] / head.pixels : 0));
+    for (const { backward, source, bypass } of built.toReversed()) {
+      backward();
+      if (bypass) plus(source, bypass);
     }
     bordered.fill(0);
-    eachRow((from, to) => {
-      for (let i = 0; i < 9; i++) bordered[to + i] += patches.values[from + i];
-    });
-    for (let y = 0, i = 0; y < side; y++)
-      for (let j = 3 * y * wide, row = j + 3 * side; j < row; j++) ofPicture[i++] = bordered[j] / std;
+    const taps = values(patches);
+    eachTap((i, j) => (bordered[j] += taps[i]));
+    eachValue((i, j) => (ofPicture[i] = bordered[j] / std));
   };
 
   return { answer, gradient };

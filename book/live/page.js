@@ -1,14 +1,14 @@
-// The page: what the reader does, and what is shown of it. Each part of it has a name, data-live.
+// The page: what the reader does, and what is shown of it. Its parts have their names in data-live.
 
 live.folder = document.currentScript.src;
 
 live.page = (root) => {
   const part = Object.fromEntries([...root.querySelectorAll("[data-live]")].map((e) => [e.dataset.live, e]));
-  const { network, names, defaults } = live.settings, { side, parts, megabytes } = network;
+  const { network, names, defaults, restraints } = live.settings, { side, parts, bytes, megabytes } = network;
   const fields = part.form.elements, called = (c) => `“${names[c]}”`;
   const tell = (text) => (part.note.textContent = text);
   let photo, pixels; // its name, and what the machine gets
-  let awake, machine; // the promise of a worker that has its network, and that worker
+  let awake, machine; // the promise of a worker that has its network, and the worker
   let frame, trace; // what it said last, and all confidences since x(0)
   let turn = 0, running = false; // whoever runs stops when it is another's turn
 
@@ -19,28 +19,27 @@ live.page = (root) => {
   });
   const wake = async () => {
     machine = live.worker();
-    live.arrived = (...some) => machine.ask("take", some);
-    await machine.ask("open", network);
+    live.arrived = (at, base64) => machine.ask("take", [at, base64, bytes]);
     for (let i = 0; i < parts; i++) {
       tell(`Loading the network, once: ${((i / parts) * megabytes).toFixed(1)} of ${megabytes} MB.`);
       await load(`network-${i}.js`);
     }
-    await machine.ask("build", live.loops);
+    await machine.ask("build", [network, live.loops]);
   };
-  const failed = (error) => {
-    machine.end();
+  const failed = ({ message }) => {
+    machine?.end();
     awake = frame = undefined;
-    if (/memory|RangeError/i.test(error.message)) throw Error("The memory is used up: close other tabs and try again.");
-    if (/WebAssembly|Compile/.test(error.message)) throw Error("This browser lacks WebAssembly with SIMD: take a newer one.");
-    throw error;
+    if (/memory|RangeError/i.test(message)) throw Error("The memory is used up: close other tabs and try again.");
+    if (/WebAssembly|Compile/.test(message)) throw Error("This browser has no WebAssembly with SIMD: take a newer one.");
+    throw Error(message);
   };
 
   // From the form, where pixels go from 0 to 1, to grey levels.
   const settings = () => {
     const { target: { value: name }, alpha, lambda, arm } = fields, target = name ? names.indexOf(name) : null;
     if (target === -1) throw Error(`The machine knows no “${name}”: take a name from the list.`);
-    if (!part.form.checkValidity()) throw Error("α and the updates have to be above 0, and λ must not be below.");
-    const weights = { full: [lambda.value, 1, 1], l2: [lambda.value, 0, 0], none: [0, 0, 0] }[arm.value];
+    if (!part.form.checkValidity()) throw Error("α and the updates have to be above 0, and λ not below.");
+    const weights = { full: [lambda.value, ...restraints], l2: [lambda.value, 0, 0], none: [0, 0, 0] }[arm.value];
     return { target, alpha: alpha.value * 255 ** 2, weights: weights.map((w, i) => w / 255 ** [2, 1, 2][i]) };
   };
   const stop = () => {
@@ -53,7 +52,7 @@ live.page = (root) => {
     frame = undefined;
     const chosen = settings();
     await (awake ??= wake().catch(failed));
-    show(await machine.ask("begin", [pixels, chosen]).catch(failed));
+    show(await machine.ask("begin", [pixels, side, chosen]).catch(failed));
     const answer = `The machine says ${called(frame.label)}`;
     tell(`${answer}.`);
     if (chosen.target !== frame.label) return;
@@ -76,14 +75,13 @@ live.page = (root) => {
     if (!frame) await (pixels ? begin() : packaged(root.dataset.photo));
     const mine = ++turn;
     running = true;
-    do {
-      show(await machine.ask("step").catch(failed));
-      if (!(frame.jnd < Infinity)) throw Error("The picture left the finite numbers: take a smaller α.");
-    } while (mine === turn && frame.k < fields.updates.value && goesOn());
+    do show(await machine.ask("step").catch(failed));
+    while (mine === turn && frame.k < fields.updates.value && frame.jnd < Infinity && goesOn());
+    if (!(frame.jnd < Infinity)) throw Error("The picture left the finite numbers: take a smaller α.");
     if (mine !== turn) return;
     stop();
-    const { k, K, label, answers } = frame, now = `the machine says ${called(answers[0][0])}`;
-    tell(K === k ? `K = ${K}: ${now}, no longer ${called(label)}.` : `At k = ${k} ${now}.`);
+    const { k, K, label, answers: [[answer]] } = frame;
+    tell(`${K === k ? "K" : "k"} = ${k}: the machine says ${called(answer)}${K === k ? `, no longer ${called(label)}` : ""}.`);
   };
 
   const paint = (canvas, rgba) => canvas.getContext("2d").putImageData(new ImageData(rgba, side, side), 0, 0);
@@ -96,22 +94,21 @@ live.page = (root) => {
   };
   const show = (next) => {
     frame = next;
-    const { k, K, label, other, jnd, psnr, largest, reach } = frame, width = Math.max(k, 20);
-    if (!k) paint(part.original, frame.picture);
-    paint(part.picture, frame.picture);
-    paint(part.change, frame.change);
-    trace = k ? [...trace, frame.confidence] : [frame.confidence];
-    const points = (i) => trace.map((sure, at) => `${at},${(39 - 38 * sure[i]).toFixed(2)}`).join(" ");
-    part.down.setAttribute("points", points(0));
-    part.up.setAttribute("points", points(1));
-    part.mark.setAttribute("transform", `translate(${K})`); // at -1 it is not seen
-    part.chart.setAttribute("viewBox", `0 0 ${width} 40`);
-    const said = { k, K: K < 0 ? "–" : K, label: names[label], other: names[other], reach: reach.toPrecision(2) };
-    said.psnr = k ? `${psnr.toFixed(1)} dB` : "–";
-    said.largest = largest.toFixed(1);
-    if (K === k || !k) said.jnd = k ? jnd.toFixed(5) : "–";
+    const { k, K, label, other, confidence, answers, jnd, psnr, largest, reach, picture, change } = frame;
+    if (!k) [trace, part.jnd.textContent] = [[], "–"];
+    if (!k) paint(part.original, picture);
+    if (K === k) part.jnd.textContent = jnd.toFixed(5);
+    paint(part.picture, picture);
+    paint(part.change, change);
+    trace.push(confidence);
+    [part.down, part.up].forEach((line, i) =>
+      line.setAttribute("points", trace.map((sure, at) => `${at},${(39 - 38 * sure[i]).toFixed(2)}`).join(" ")));
+    part.mark.setAttribute("transform", `translate(${K})`); // at −1 it is not seen
+    part.chart.setAttribute("viewBox", `0 0 ${Math.max(k, 20)} 40`);
+    const said = { k, K: K < 0 ? "–" : K, psnr: k ? `${psnr.toFixed(1)} dB` : "–", largest: largest.toFixed(1) };
+    Object.assign(said, { label: names[label], other: names[other], reach: reach.toPrecision(2) });
     for (const [name, text] of Object.entries(said)) part[name].textContent = text;
-    part.answers.replaceChildren(...frame.answers.map(([c, sure]) => {
+    part.answers.replaceChildren(...answers.map(([c, sure]) => {
       const row = Object.assign(document.createElement("li"), { textContent: `${names[c]} ${sure.toFixed(2)}` });
       row.style.setProperty("--p", sure);
       return row;
@@ -120,13 +117,12 @@ live.page = (root) => {
   };
 
   const save = async () => {
-    const { k, label, picture } = frame, [answer, sure] = await machine.ask("ask", picture);
-    paint(part.picture, picture);
-    part.picture.toBlob((blob) => {
-      const href = URL.createObjectURL(blob);
-      Object.assign(document.createElement("a"), { href, download: `${photo}-k${k}.png` }).click();
-    });
-    const fools = answer === label ? "rounding to 8 bits has undone it" : "it still fools";
+    const { k, label, picture } = frame, [answer, sure] = await machine.ask("ask", picture).catch(failed);
+    const canvas = new OffscreenCanvas(side, side);
+    paint(canvas, picture);
+    const href = URL.createObjectURL(await canvas.convertToBlob());
+    Object.assign(document.createElement("a"), { href, download: `${photo}-k${k}.png` }).click();
+    const fools = answer === label ? "the rounding to 8 bits has undone it" : "it still fools";
     tell(`In the saved file the machine sees ${called(answer)} (${sure.toFixed(2)}): ${fools}.`);
   };
   const link = () => {
@@ -149,20 +145,19 @@ live.page = (root) => {
   on(part.step, "click", () => run(() => false));
   on(part.end, "click", () => run(() => true));
   on(part.again, "click", begin);
+  on(part.blink, "click", () => part.blink.setAttribute("aria-pressed", part.blink.ariaPressed !== "true"));
   on(part.save, "click", save);
   on(part.link, "click", link);
-  on(part.blink, "click", () => part.blink.ariaPressed = part.blink.ariaPressed !== "true");
   on(part.form, "submit", (event) => event.preventDefault());
-  on(part.form, "change", ({ target }) => target.name === "updates" ? refresh() : frame && begin());
+  on(part.form, "change", ({ target }) => (target === fields.updates ? refresh() : frame && begin()));
   on(root, "dragover", (event) => event.preventDefault());
   on(root, "drop", (event) => (event.preventDefault(), file(event.dataTransfer.files)));
-  for (const input of root.querySelectorAll("[type=file]")) on(input, "change", () => file(input.files));
-  for (const { dataset: { take } } of root.querySelectorAll("[data-take]"))
-    on(root.querySelector(`[data-take=${take}]`), "click", () => packaged(take));
+  root.querySelectorAll("[type=file]").forEach((input) => on(input, "change", () => file(input.files)));
+  root.querySelectorAll("[data-take]").forEach((button) => on(button, "click", () => packaged(button.dataset.take)));
 
   const given = new URLSearchParams(location.search);
   for (const [name, value] of [...Object.entries(defaults), ...given]) if (fields[name]) fields[name].value = value;
-  root.dataset.photo = given.get("photo") ?? root.dataset.photo;
+  if (live.settings.photos.includes(given.get("photo"))) root.dataset.photo = given.get("photo");
   part.names.append(...names.map((value) => Object.assign(document.createElement("option"), { value })));
   root.classList.add("live-awake");
   refresh();

@@ -97,7 +97,7 @@ live.page = (root) => {
     const { k, K, label, other, confidence, answers, jnd, psnr, largest, reach, picture, change } = frame;
     if (!k) [trace, part.jnd.textContent] = [[], "–"];
     if (!k) paint(part.original, picture);
-    if (K === k) part.jnd.textContent = jnd.toFixed(5);
+    if (K === k) part.jnd.textContent = jnd.toPrecision(3);
     paint(part.picture, picture);
     paint(part.change, change);
     trace.push(confidence);

@@ -31,7 +31,7 @@ live.resizer = (side, size) => {
 
 // The pixels of a file with a picture, turned as its EXIF says. Errors are for the reader.
 live.photo = async (file, size) => {
-  const LEAST = 32, STRIP = 2 ** 18; // pixels of the shorter side, and at a time
+  const LEAST = 32, STRIP = 2 ** 16; // pixels of the shorter side, and at a time
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" }).catch(() => {
     throw Error("This browser sees no picture in that file: take a JPEG, a PNG or a WebP.");
   });

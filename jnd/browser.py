@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from jnd.cost import Cost
 from jnd.datasets import load_photos
-from jnd.descent import eight_bit, find_jnd
+from jnd.descent import find_jnd
 from jnd.efficientnet import MEAN, STD, VARIANTS, Residual, efficientnet_lite, renamed
 from jnd.registry import fetch
 from jnd.viewer import strip
@@ -125,7 +125,7 @@ def write_still(network: nn.Module, folder: Path) -> None:
     x0, _ = load_photos(PHOTOS[:1], SIDE)
     machine = nn.Sequential(Scaled(), network)
     found = find_jnd(machine, x0, cost=COST, alpha=ALPHA * 255**2, max_iter=UPDATES, stop_at_K=True)
-    picture, _ = strip(torch.cat((x0, eight_bit(found.x_jnd))))
+    picture, _ = strip(torch.cat((x0, found.x_jnd)))
     still = Image.new("RGB", (2 * SIDE, SIDE))
     for place, top in enumerate((0, SIDE)):
         still.paste(picture.crop((SIDE, top, 2 * SIDE, top + SIDE)), (place * SIDE, 0))

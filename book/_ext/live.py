@@ -42,20 +42,20 @@ $thumbnails
 <button type="button" class="live-button live-own" data-live="save">Save PNG</button>
 <button type="button" class="live-button live-own" data-live="link">Link</button>
 </div>
-<p class="live-note" role="status" data-live="note">Start loads the network, once; the photo never leaves this computer.</p>
+<p class="live-note" role="status" data-live="note"></p>
 <div class="live-results">
 <div>
 <svg data-live="chart" viewBox="0 0 20 40" preserveAspectRatio="none" role="img" aria-label="Confidence against update: that in the first answer, solid, and that in the other one, dashed"><line data-live="mark" y2="40"/><polyline class="live-down" data-live="down"/><polyline class="live-up" data-live="up"/></svg>
 <p class="live-key">Confidence, 0 to 1: <span class="live-down" data-live="label">its answer</span> <span class="live-up" data-live="other">another</span></p>
 </div>
 <ol class="live-answers" data-live="answers" aria-label="The machine's five surest answers"></ol>
-<dl class="live-numbers">
-<div><dt>Update k</dt><dd data-live="k">0</dd></div>
-<div><dt>K</dt><dd data-live="K">–</dd></div>
-<div><dt>JND(M)</dt><dd data-live="jnd">–</dd></div>
-<div><dt>PSNR</dt><dd data-live="psnr">–</dd></div>
-<div><dt>Largest change, grey levels</dt><dd data-live="largest">0</dd></div>
-</dl>
+<p class="live-numbers">
+<span>Update <em>k</em> <b data-live="k">0</b></span>
+<span><em>K</em> <b data-live="K">–</b></span>
+<span>JND(<em>M</em>) <b data-live="jnd">–</b></span>
+<span>PSNR <b data-live="psnr">–</b></span>
+<span>Largest change <b data-live="largest">0</b> grey levels</span>
+</p>
 </div>
 <details class="live-own"><summary>Settings</summary>
 <form data-live="form">

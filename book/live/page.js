@@ -159,6 +159,7 @@ live.page = (root) => {
   for (const [name, value] of [...Object.entries(defaults), ...given]) if (fields[name]) fields[name].value = value;
   if (live.settings.photos.includes(given.get("photo"))) root.dataset.photo = given.get("photo");
   part.names.append(...names.map((value) => Object.assign(document.createElement("option"), { value })));
+  tell(`Start loads the network, ${megabytes} MB, once. A photo of yours stays on this computer.`);
   root.classList.add("live-awake");
   refresh();
 };

@@ -2,13 +2,13 @@
 
     python -m jnd.browser FOLDER
 
-writes there the network, the settings, the packaged photos and a still picture. What the page reads
-comes as scripts, as a page that was opened from a disk can read nothing else.
+writes there the network, the settings, the packaged photos and a still picture. What the page
+reads comes as scripts, as a page that was opened from a disk can read nothing else.
 
-The network is that of the default run. Batch norm is folded in float64. Each row of a weight matrix,
-the weights of one output channel, is kept as 24-bit whole numbers times one float32: three quarters
-of float32's size, and as close. Fewer bits are too few, for the gradient jumps where a ReLU6
-switches, and with them K moves.
+The network is that of the default run. Batch norm is folded in float64. Each row of a weight
+matrix, the weights of one output channel, is kept as 24-bit whole numbers times one float32: three
+quarters of float32's size, and as close. With 16 bits K would move, for the gradient jumps where a
+ReLU6 switches.
 """
 
 import json
@@ -16,6 +16,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ PARTS = 16  # scripts of weights, so that the page can tell how far it is
 FULL = 2**23 - 1  # largest 24-bit number
 
 
-def layers(network: nn.Sequential, side: int) -> tuple[list[dict[str, Any]], list[Tensor], list[Tensor]]:
+def layers(
+    network: nn.Sequential, side: int
+) -> tuple[list[dict[str, Any]], list[Tensor], list[Tensor]]:
     """What the page has to compute, in order.
 
     Args:
@@ -50,8 +53,8 @@ def layers(network: nn.Sequential, side: int) -> tuple[list[dict[str, Any]], lis
     Returns:
         The shape of each layer: ``side`` is that of its output, and ``add`` the number of the
         layer whose output is added to it. Its weights, (outputs, kernel, kernel, inputs), with one
-        input where it is depthwise, and its biases, float64. Pictures and kernels are upright, which
-        the network turns by 180°.
+        input where it is depthwise, and its biases, float64. Pictures and kernels are upright,
+        which the network turns by 180°.
     """
     shapes, weights, biases = [], [], []
     for block in network:
@@ -63,7 +66,7 @@ def layers(network: nn.Sequential, side: int) -> tuple[list[dict[str, Any]], lis
                     "inputs": layer.in_channels, "outputs": layer.out_channels,
                     "kernel": layer.kernel_size[0], "stride": layer.stride[0],
                     "depthwise": layer.groups > 1, "relu6": False, "side": side,
-                })
+                })  # fmt: skip
                 weights.append(layer.weight.detach().double().flip(2, 3).permute(0, 2, 3, 1))
                 biases.append(torch.zeros(layer.out_channels).double())
             elif isinstance(layer, nn.BatchNorm2d):
@@ -85,7 +88,7 @@ def packed(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> bytes:
     """All numbers of the network, little-endian: of each layer in turn the float32 unit of each
     row and the bias, then of each layer the 24-bit rows."""
     floats, wholes = [], []
-    for weight, bias in zip(weights, biases):
+    for weight, bias in zip(weights, biases, strict=True):
         rows = weight.flatten(1)
         unit = (rows.abs().amax(1, keepdim=True) / FULL).clamp(min=1e-30).float()
         floats += [unit.flatten(), bias.float()]
@@ -100,19 +103,24 @@ def write_network(network: nn.Sequential, side: int, folder: Path) -> dict[str, 
     numbers = packed(weights, biases)
     bounds = np.linspace(0, len(numbers), PARTS + 1).astype(int).tolist()
     size = 0
-    for part, (start, end) in enumerate(zip(bounds, bounds[1:])):
+    for part, (start, end) in enumerate(pairwise(bounds)):
         text = f'live.arrived({start}, "{b64encode(numbers[start:end]).decode()}");\n'
         size += (folder / f"network-{part}.js").write_text(text)
     return {
-        "layers": shapes, "side": side, "mean": MEAN, "std": STD,
-        "bytes": len(numbers), "parts": PARTS, "megabytes": round(size / 1e6, 1),
+        "layers": shapes,
+        "side": side,
+        "mean": MEAN,
+        "std": STD,
+        "bytes": len(numbers),
+        "parts": PARTS,
+        "megabytes": round(size / 1e6, 1),
     }
 
 
 def write_photos(names: Sequence[str], folder: Path) -> None:
     """Write each photo as a picture for the eye and all as photos.js, without loss."""
     coded = {}
-    for name, pixels in zip(names, load_photos(names, SIDE)[0]):
+    for name, pixels in zip(names, load_photos(names, SIDE)[0], strict=True):
         buffer = BytesIO()
         Image.fromarray(pixels.byte().permute(1, 2, 0).numpy()).save(buffer, "webp", lossless=True)
         (folder / f"{name}.webp").write_bytes(buffer.getvalue())
@@ -146,8 +154,11 @@ def write_all(network: nn.Sequential, folder: Path) -> None:
         "network": write_network(network, SIDE, folder),
         "names": torchvision.models.get_model_weights("googlenet").DEFAULT.meta["categories"],
         "defaults": {
-            "target": "", "alpha": ALPHA, "lambda": round(COST.squared_distance * 255**2, 9),
-            "arm": "full", "updates": UPDATES,
+            "target": "",
+            "alpha": ALPHA,
+            "lambda": round(COST.squared_distance * 255**2, 9),
+            "arm": "full",
+            "updates": UPDATES,
         },
         "photos": PHOTOS,
         "restraints": [round(COST.bounded_range * 255, 9), round(COST.total_variation * 255**2, 9)],

@@ -26,7 +26,9 @@ SCRIPTS = ROOT / "book" / "live"
 GREY = 255**2  # α in grey levels, of one for pixels from 0 to 1
 WEIGHTS = [COST.squared_distance, COST.bounded_range, COST.total_variation]
 
-needs_node = pytest.mark.skipif(not shutil.which("node"), reason="not on the PATH: apt-get install nodejs")
+needs_node = pytest.mark.skipif(
+    not shutil.which("node"), reason="not on the PATH: apt-get install nodejs"
+)
 
 
 def base64(values: np.ndarray) -> str:
@@ -41,7 +43,7 @@ def interleaved(image: Tensor) -> np.ndarray:
 @pytest.fixture(scope="module")
 def network() -> nn.Sequential:
     network = efficientnet_lite("efficientnet_lite0").eval()
-    state = torch.load(fetch(VARIANTS["efficientnet_lite0"][2]), map_location="cpu", weights_only=True)
+    state = torch.load(fetch(VARIANTS["efficientnet_lite0"][2]), weights_only=True)
     network.load_state_dict(renamed(state, network))
     return network.requires_grad_(False)
 
@@ -68,14 +70,23 @@ def ask(made: Path, *questions: dict) -> list:
     done = subprocess.run(
         ["node", "--expose-gc", Path(__file__).parent / "browser" / "live.mjs", SCRIPTS, made],
         input="".join(json.dumps(question) + "\n" for question in questions),
-        text=True, capture_output=True,
+        text=True,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def descents(made: Path, photos: Tensor, options: dict, updates: int, what="descent") -> list:
+    """Those of the page, one for each photo."""
+    settings = {"target": None, "alpha": GREY * ALPHA} | options
+    question = {"what": what, "settings": settings, "updates": updates}
+    return ask(made, *(question | {"picture": base64(interleaved(x))} for x in photos))
+
+
 def test_the_loops_are_what_their_script_makes():
-    assert (SCRIPTS / "loops.js").read_text() == runpy.run_path(str(SCRIPTS / "assemble.py"))["script"]()
+    script = runpy.run_path(str(SCRIPTS / "assemble.py"))["script"]
+    assert (SCRIPTS / "loops.js").read_text() == script()
 
 
 def test_it_is_small():
@@ -93,10 +104,12 @@ def test_no_weight_is_further_off_than_float32s_own(network):
     bytes_ = np.frombuffer(numbers, "u1", offset=8 * rows).reshape(-1, 3).astype(np.int64)
     wholes = (bytes_ @ [1, 2**8, 2**16] + 2**23) % 2**24 - 2**23
     at = place = 0
-    for weight, bias in zip(weights, biases):
+    for weight, bias in zip(weights, biases, strict=True):
         matrix = weight.flatten(1).numpy()
-        unit, own_bias = units[at : at + len(matrix)], units[at + len(matrix) : at + 2 * len(matrix)]
-        values = wholes[place : place + matrix.size].reshape(matrix.shape) * unit[:, None].astype(np.float64)
+        unit, own_bias = np.split(units[at : at + 2 * len(matrix)], 2)
+        values = wholes[place : place + matrix.size].reshape(matrix.shape) * np.float64(
+            unit[:, None]
+        )
         largest = abs(matrix).max(1, keepdims=True)
         assert (abs(values - matrix) <= 2.0**-24 * 1.001 * largest + 1e-30).all()
         assert np.allclose(own_bias, bias, rtol=1e-7, atol=0)
@@ -104,16 +117,21 @@ def test_no_weight_is_further_off_than_float32s_own(network):
     assert place * 3 + at * 4 == len(numbers)
 
 
-def gradients(network: nn.Sequential, made: Path, pictures: Tensor, of_logits: Tensor) -> tuple[Tensor, Tensor]:
+def gradients(
+    network: nn.Sequential, made: Path, pictures: Tensor, of_logits: Tensor
+) -> tuple[Tensor, Tensor]:
     """The page's errors in the logits, (B, 1000), and in the gradients, (B, H, W, 3), as shares of
     the largest number of each image, where float64 has none."""
     here = pictures.double().requires_grad_()
     logits = nn.Sequential(Scaled(), copy.deepcopy(network).double())(here)
     (exact,) = torch.autograd.grad(logits, here, of_logits.double())
-    found = ask(made, *(
-        {"what": "gradient", "picture": base64(interleaved(x)), "ofLogits": base64(of.numpy())}
-        for x, of in zip(pictures, of_logits)
-    ))
+    found = ask(
+        made,
+        *(
+            {"what": "gradient", "picture": base64(interleaved(x)), "ofLogits": base64(of.numpy())}
+            for x, of in zip(pictures, of_logits, strict=True)
+        ),
+    )
     said = torch.tensor([one["logits"] for one in found])
     slopes = torch.tensor([one["ofPicture"] for one in found]).view(-1, SIDE, SIDE, 3)
     exact = exact.permute(0, 2, 3, 1)
@@ -132,7 +150,8 @@ def test_the_gradient_is_exact_unless_a_relu6_is_on_its_kink(tmp_path, generator
             nn.init.uniform_(layer.weight, 0.5, 2.0)
             nn.init.normal_(layer.bias)
     header = write_network(network, SIDE, tmp_path)
-    (tmp_path / "settings.js").write_text(f"live.settings = {json.dumps({'network': header})};")
+    settings = json.dumps({"network": header})
+    (tmp_path / "settings.js").write_text(f"live.settings = {settings};")
     pictures = 255 * torch.rand(4, 3, SIDE, SIDE, generator=generator)
     of_logits = torch.randn(4, 1000, generator=generator)
     logits, slopes = gradients(network, tmp_path, pictures, of_logits)
@@ -153,17 +172,17 @@ def test_the_gradient_of_the_real_network_is_pytorchs(network, made, photos):
 
 @needs_node
 def test_K_label_confidence_and_jnd_are_those_of_find_jnd(machine, made, photos):
-    expected = find_jnd(machine, photos, cost=COST, alpha=GREY * ALPHA, max_iter=60, stop_at_K=True)
-    settings = {"target": None, "alpha": GREY * ALPHA, "weights": WEIGHTS}
-    found = ask(made, *(
-        {"what": "descent", "picture": base64(interleaved(x)), "settings": settings, "updates": 60} for x in photos
-    ))
+    options = {"cost": COST, "alpha": GREY * ALPHA, "max_iter": 60}
+    expected = find_jnd(machine, photos, stop_at_K=True, **options)
+    found = descents(made, photos, {"weights": WEIGHTS}, 60)
     assert [one["K"] for one in found] == expected.K.tolist()
     assert [one["label"] for one in found] == expected.objective.label.tolist()
     # find_jnd in float64 is not closer to find_jnd: a step that large makes much of a rounding
     assert [one["jnd"] for one in found] == pytest.approx(expected.jnd.tolist(), rel=2e-3)
     for i, one in enumerate(found):
-        assert one["confidence"] == pytest.approx(expected.confidence[one["K"], i].tolist(), abs=0.01)
+        assert one["confidence"] == pytest.approx(
+            expected.confidence[one["K"], i].tolist(), abs=0.01
+        )
         x = torch.tensor(one["x"]).view(1, SIDE, SIDE, 3).permute(0, 3, 1, 2)
         assert one["psnr"] == pytest.approx(psnr(photos[i : i + 1], x).item(), abs=1e-3)
         assert one["largest"] == pytest.approx((x[0] - photos[i]).abs().max().item(), abs=1e-4)
@@ -174,12 +193,12 @@ def test_K_label_confidence_and_jnd_are_those_of_find_jnd(machine, made, photos)
 @pytest.mark.parametrize("weights", [(0, 0, 0), (1e-4, 0, 0), (0, 0.02, 0), (0, 0, 100.0)])
 def test_an_update_is_that_of_find_jnd(machine, made, photos, weights, target):
     x0 = 1.2 * photos[:1] - 20  # some of it out of range
-    settings = {"target": target, "alpha": GREY * ALPHA, "weights": weights}
-    expected = find_jnd(machine, x0, cost=Cost(*weights), target=target, alpha=GREY * ALPHA, max_iter=3)
-    question = {"what": "descent", "picture": base64(interleaved(x0[0])), "settings": settings, "updates": 3}
-    (found,) = ask(made, question)
-    moved, error = (expected.x_end - x0)[0], torch.tensor(found["x"]).view(SIDE, SIDE, 3).permute(2, 0, 1) - expected.x_end[0]
+    cost = Cost(*weights)
+    expected = find_jnd(machine, x0, cost=cost, target=target, alpha=GREY * ALPHA, max_iter=3)
+    (found,) = descents(made, x0, {"weights": weights, "target": target}, 3)
     assert found["K"] == expected.K
+    x = torch.tensor(found["x"]).view(SIDE, SIDE, 3).permute(2, 0, 1)
+    moved, error = (expected.x_end - x0)[0], x - expected.x_end[0]
     assert (error.abs() < 1e-3 * moved.abs().max()).double().mean() > 0.99
 
 
@@ -191,7 +210,8 @@ def test_a_square_is_resized_as_load_photos_does_it(made, generator, side):
     noise = torch.randint(-20, 20, pixels.shape, generator=generator)
     pixels = (pixels.int() + noise).clamp(0, 255).byte()
     rgba = torch.cat((pixels, torch.full_like(pixels[:1], 255))).permute(1, 2, 0)
-    (found,) = ask(made, {"what": "resized", "rgba": base64(rgba.numpy()), "side": side, "size": SIDE})
+    question = {"what": "resized", "rgba": base64(rgba.numpy()), "side": side, "size": SIDE}
+    (found,) = ask(made, question)
     found = torch.tensor(found).view(SIDE, SIDE, 3).permute(2, 0, 1)
     error = (found - central_square(pixels, SIDE).float()).abs().amax(0)
     assert (error <= 1).double().mean() >= 0.995
@@ -199,6 +219,5 @@ def test_a_square_is_resized_as_load_photos_does_it(made, generator, side):
 
 @needs_node
 def test_memory_does_not_grow(made, photos):
-    settings = {"target": None, "alpha": GREY * ALPHA, "weights": WEIGHTS}
-    question = {"what": "growth", "picture": base64(interleaved(photos[0])), "settings": settings, "updates": 20}
-    assert ask(made, question)[0] < 2_000_000
+    (growth,) = descents(made, photos[:1], {"weights": WEIGHTS}, 20, what="growth")
+    assert growth < 2_000_000

@@ -17,7 +17,8 @@ INSTRUCTIONS = {
     # loads and stores are aligned to four bytes; their offset follows
     "v128.load": "fd 00 02", "v128.load32_splat": "fd 09 02", "v128.store": "fd 0b 02",
     "f32x4.splat": "fd 13", "f32x4.lt": "fd 43", "f32x4.gt": "fd 44", "v128.and": "fd 4e",
-    "f32x4.add": "fd e4 01", "f32x4.mul": "fd e6 01", "f32x4.min": "fd e8 01", "f32x4.max": "fd e9 01",
+    "f32x4.add": "fd e4 01", "f32x4.mul": "fd e6 01", "f32x4.min": "fd e8 01",
+    "f32x4.max": "fd e9 01",
 }  # fmt: skip
 TYPES = {"i32": b"\x7f", "f32": b"\x7d", "v128": b"\x7b"}
 ROWS, LANES, UNROLL = 4, 8, 4  # of the product: a tile of 4 x 8 numbers stays in registers
@@ -65,18 +66,20 @@ def product() -> tuple[dict[str, str], str]:
     rows = range(ROWS)
     locals_ = dict.fromkeys("x w bias y rows inner columns gate".split(), "i32")
     locals_ |= {"lo": "f32", "hi": "f32"}  # the parameters end here
-    locals_ |= dict.fromkeys(["xpitch", "ypitch", "left", "q", "end_", *(f"p{r}" for r in rows)], "i32")
-    locals_ |= dict.fromkeys([f"y{r}" for r in rows], "i32")
+    pointers = ["q", *(f"{name}{r}" for name in "py" for r in rows)]
+    locals_ |= dict.fromkeys(["xpitch", "ypitch", "left", "stop", *pointers], "i32")
     locals_ |= dict.fromkeys([f"a{r}{h}" for r, h in tile], "v128")
     locals_ |= dict.fromkeys("b0 b1 s low high there".split(), "v128")
 
     def below(pointer: str, pitch: str) -> str:
         return " ".join(
-            f"local.get {pointer}{r - 1} local.get {pitch} i32.add local.set {pointer}{r}" for r in rows[1:]
+            f"local.get {pointer}{r - 1} local.get {pitch} i32.add local.set {pointer}{r}"
+            for r in rows[1:]
         )
 
     multiply = " ".join(
-        f"local.get q v128.load {32 * u} local.set b0 local.get q v128.load {32 * u + 16} local.set b1 "
+        f"""local.get q v128.load {32 * u} local.set b0
+        local.get q v128.load {32 * u + 16} local.set b1 """
         + " ".join(
             f"""local.get p{r} v128.load32_splat {4 * u} local.set s
             local.get a{r}0 local.get s local.get b0 f32x4.mul f32x4.add local.set a{r}0
@@ -85,7 +88,9 @@ def product() -> tuple[dict[str, str], str]:
         )
         for u in range(UNROLL)
     )
-    return locals_, f"""
+    return (
+        locals_,
+        f"""
     {LIMITS}
     local.get inner i32.const 4 i32.mul local.set xpitch
     local.get columns i32.const 4 i32.mul local.set ypitch
@@ -96,14 +101,14 @@ def product() -> tuple[dict[str, str], str]:
       loop
         {below("p", "xpitch")}
         {below("y", "ypitch")}
-        local.get p0 local.get xpitch i32.add local.set end_
+        local.get p0 local.get xpitch i32.add local.set stop
         local.get w local.set q
         {" ".join(f"local.get bias v128.load {16 * h} local.set a{r}{h}" for r, h in tile)}
         loop
           {multiply}
           {step("q", 32 * UNROLL)}
           {" ".join(step(f"p{r}", 4 * UNROLL) for r in rows)}
-          local.get p0 local.get end_ i32.lt_u br_if 0
+          local.get p0 local.get stop i32.lt_u br_if 0
         end
         {finish([(f"a{r}{h}", f"y{r}", 16 * h) for r, h in tile])}
         local.get p{ROWS - 1} local.set p0
@@ -113,14 +118,16 @@ def product() -> tuple[dict[str, str], str]:
       {step("bias", 4 * LANES)}
       {step("y", 4 * LANES)}
       {again("columns", LANES)}
-    """
+    """,
+    )
 
 
 def taps() -> tuple[dict[str, str], str]:
     """One pixel of a depthwise convolution: y = sum of x w over a window of rows and columns, plus
     bias, for each channel. Channels come in sixteens."""
     vectors = range(VECTORS)
-    locals_ = dict.fromkeys("x w bias y channels rows columns xrow xcolumn wrow wcolumn gate".split(), "i32")
+    parameters = "x w bias y channels rows columns xrow xcolumn wrow wcolumn gate"
+    locals_ = dict.fromkeys(parameters.split(), "i32")
     locals_ |= {"lo": "f32", "hi": "f32"}  # the parameters end here
     locals_ |= dict.fromkeys("i j xr wr xp wp".split(), "i32")
     locals_ |= dict.fromkeys([*(f"a{v}" for v in vectors), "low", "high", "there"], "v128")
@@ -130,7 +137,9 @@ def taps() -> tuple[dict[str, str], str]:
         f32x4.add local.set a{v}"""
         for v in vectors
     )
-    return locals_, f"""
+    return (
+        locals_,
+        f"""
     {LIMITS}
     loop
       {" ".join(f"local.get bias v128.load {16 * v} local.set a{v}" for v in vectors)}
@@ -152,7 +161,8 @@ def taps() -> tuple[dict[str, str], str]:
       {finish([(f"a{v}", "y", 16 * v) for v in vectors])}
       {" ".join(step(pointer, 16 * VECTORS) for pointer in ("x", "w", "bias", "y"))}
       {again("channels", 4 * VECTORS)}
-    """
+    """,
+    )
 
 
 def leb128(value: int) -> bytes:

@@ -39,7 +39,8 @@ live.descent = (network, side, x0, { target, alpha, weights: [distance, range, v
     for (let i = 0; i < x.length; i++) {
       const right = i % row < row - 3 ? pull * (x[i + 3] - x[i]) : 0;
       const below = i + row < x.length ? pull * (x[i + row] - x[i]) : 0;
-      slope[i] += 2 * distance * (x[i] - x0[i]) + range * ((x[i] > 255) - (x[i] < 0)) - right - below;
+      const away = x[i] - x0[i], outside = (x[i] > 255) - (x[i] < 0);
+      slope[i] += 2 * distance * away + range * outside - right - below;
       if (right) slope[i + 3] += right;
       if (below) slope[i + row] += below;
     }

@@ -1,7 +1,7 @@
 """The directive `{live} PHOTO`: the descent on a photo of the reader's own, in the page.
 
 Widget and scripts come from book/live, the network and the packaged photos from the folder that
-`python -m jnd.browser` writes (JND_BOOK_LIVE); both go to _static/live. With `:small:` it takes
+`python -m jnd.companion.browser` writes (JND_BOOK_LIVE); both go to _static/live. With `:small:` it takes
 packaged photos only and leaves the settings out. Without JavaScript, and on paper, it is a picture.
 """
 
@@ -14,11 +14,10 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
+from jnd.datasets import packaged_photos
+
 SOURCES = Path(__file__).parents[1] / "live"
-SCRIPTS = (
-    "weights loops kernels network descent worker photo settings page".split()
-)  # in this order
-PHOTOS = ("coffee", "cat", "rocket", "motorcycle")
+SCRIPTS = "weights loops kernels network descent worker photo settings page".split()  # in order
 WIDGET = Template((SOURCES / "widget.html").read_text("utf-8"))
 THUMBNAIL = (
     '<button type="button" data-take="{0}">'
@@ -38,7 +37,7 @@ class Live(SphinxDirective):
             folder=folder,
             photo=self.arguments[0],
             small=" live-small" if "small" in self.options else "",
-            thumbnails="\n".join(THUMBNAIL.format(name, folder) for name in PHOTOS),
+            thumbnails="\n".join(THUMBNAIL.format(name, folder) for name in packaged_photos()),
             scripts="\n".join(SCRIPT.format(folder, name) for name in SCRIPTS),
         )
         return [nodes.raw("", html, format="html")]

@@ -1,8 +1,9 @@
-// The descent of Eq. 1 and 2 on one picture, an update at a time, as jnd.find_jnd has it. All in grey
-// levels; the weights are those of the squared distance, of BR and of TV.
+// The descent of Eq. 1 and 2 on one picture, an update at a time, as jnd.find_jnd has it. Pictures are in
+// grey levels; α until K and beyond, and the weights of the squared distance, of BR and of TV, are for
+// pixels from 0 to 1.
 
-live.descent = (network, side, x0, { target, alpha, weights: [distance, range, variation] }) => {
-  const x = x0.slice(), slope = new Float32Array(x.length);
+live.descent = (network, side, x0, { target, alpha, after, weights: [distance, range, variation] }) => {
+  const WHITE = 255, x = x0.slice(), slope = new Float32Array(x.length);
   const norm = Math.sqrt(x0.reduce((sum, value) => sum + value ** 2, 0));
   let k = 0, K = -1, label, confidence;
 
@@ -26,7 +27,7 @@ live.descent = (network, side, x0, { target, alpha, weights: [distance, range, v
       squares += change ** 2;
       largest = Math.max(largest, change);
     }
-    const jnd = Math.sqrt(squares) / norm, psnr = 10 * Math.log10((255 ** 2 * x.length) / squares);
+    const jnd = Math.sqrt(squares) / norm, psnr = 10 * Math.log10((WHITE ** 2 * x.length) / squares);
     const answers = order.slice(0, 5).map((c) => [c, sure[c]]);
     return { k, K, label, other, confidence: [sure[label], sure[other]], answers, jnd, psnr, largest, x };
   };
@@ -35,16 +36,17 @@ live.descent = (network, side, x0, { target, alpha, weights: [distance, range, v
     // Loss of Eq. 1 is the cross-entropy of the target, or minus that of the label
     const wanted = target ?? label, sign = target === null ? -1 : 1;
     network.gradient(confidence.map((p, c) => sign * (p - (c === wanted))), slope);
-    const row = 3 * side, pull = (2 * variation) / side ** 2;
+    const row = 3 * side, pull = (2 * variation) / WHITE ** 2 / side ** 2;
     for (let i = 0; i < x.length; i++) {
       const right = i % row < row - 3 ? pull * (x[i + 3] - x[i]) : 0;
       const below = i + row < x.length ? pull * (x[i + row] - x[i]) : 0;
-      const away = x[i] - x0[i], outside = (x[i] > 255) - (x[i] < 0);
-      slope[i] += 2 * distance * away + range * outside - right - below;
+      const away = x[i] - x0[i], outside = (x[i] > WHITE) - (x[i] < 0);
+      slope[i] += ((2 * distance) / WHITE ** 2) * away + (range / WHITE) * outside - right - below;
       if (right) slope[i + 3] += right;
       if (below) slope[i + row] += below;
     }
-    for (let i = 0; i < x.length; i++) x[i] -= alpha * slope[i];
+    const rate = (K < 0 ? alpha : after) * WHITE ** 2;
+    for (let i = 0; i < x.length; i++) x[i] -= rate * slope[i];
     k++;
     return look();
   };

@@ -4,7 +4,7 @@ live.folder = document.currentScript.src;
 
 live.page = (root) => {
   const part = Object.fromEntries([...root.querySelectorAll("[data-live]")].map((e) => [e.dataset.live, e]));
-  const { network, names, defaults, restraints } = live.settings, { side, parts, bytes, megabytes } = network;
+  const { network, names, defaults, weights } = live.settings, { side, parts, bytes, megabytes } = network;
   const fields = part.form.elements, called = (c) => `“${names[c]}”`;
   const tell = (text) => (part.note.textContent = text);
   let photo, pixels; // its name, and what the machine gets
@@ -34,13 +34,13 @@ live.page = (root) => {
     throw Error(message);
   };
 
-  // From the form, where pixels go from 0 to 1, to grey levels.
   const settings = () => {
-    const { target: { value: name }, alpha, lambda, arm } = fields, target = name ? names.indexOf(name) : null;
+    const { target: { value: name }, alpha, after, lambda, arm } = fields, target = name ? names.indexOf(name) : null;
     if (target === -1) throw Error(`The machine knows no “${name}”: take a name from the list.`);
     if (!part.form.checkValidity()) throw Error("α and the updates have to be above 0, and λ not below.");
-    const weights = { full: [lambda.value, ...restraints], l2: [lambda.value, 0, 0], none: [0, 0, 0] }[arm.value];
-    return { target, alpha: alpha.value * 255 ** 2, weights: weights.map((w, i) => w / 255 ** [2, 1, 2][i]) };
+    const { bounded_range, total_variation } = weights, full = [+lambda.value, bounded_range, total_variation];
+    const chosen = { full, l2: [full[0], 0, 0], none: [0, 0, 0] }[arm.value];
+    return { target, alpha: +alpha.value, after: +after.value, weights: chosen };
   };
   const stop = () => {
     turn++;
@@ -76,17 +76,19 @@ live.page = (root) => {
     const mine = ++turn;
     running = true;
     do show(await machine.ask("step").catch(failed));
-    while (mine === turn && frame.k < fields.updates.value && frame.jnd < Infinity && goesOn());
+    while (mine === turn && frame.k < last() && frame.jnd < Infinity && goesOn());
     if (!(frame.jnd < Infinity)) throw Error("The picture left the finite numbers: take a smaller α.");
     if (mine !== turn) return;
     stop();
-    const { k, K, label, answers: [[answer]] } = frame;
-    tell(`${K === k ? "K" : "k"} = ${k}: the machine says ${called(answer)}${K === k ? `, no longer ${called(label)}` : ""}.`);
+    const { k, K, label, answers: [[answer]] } = frame, changed = K === k ? `, no longer ${called(label)}` : "";
+    tell(`${changed ? "K" : "k"} = ${k}: the machine ${answer === label ? "still " : ""}says ${called(answer)}${changed}.`);
   };
 
+  // The update that ends the run: as many as are allowed until K, or so many beyond it.
+  const last = () => (frame?.K > 0 ? frame.K + +fields.more.value : +fields.updates.value);
   const paint = (canvas, rgba) => canvas.getContext("2d").putImageData(new ImageData(rgba, side, side), 0, 0);
   const refresh = () => {
-    const k = frame?.k ?? 0, done = k >= fields.updates.value;
+    const k = frame?.k ?? 0, done = k >= last();
     part.start.textContent = running ? "Pause" : k ? "Go on" : "Start";
     part.start.disabled = done;
     part.step.disabled = part.end.disabled = done || running;
@@ -117,13 +119,13 @@ live.page = (root) => {
   };
 
   const save = async () => {
-    const { k, label, picture } = frame, [answer, sure] = await machine.ask("ask", picture).catch(failed);
+    const { k, K, label, picture } = frame, [answer, sure] = await machine.ask("ask", picture).catch(failed);
     const canvas = new OffscreenCanvas(side, side);
     paint(canvas, picture);
     const href = URL.createObjectURL(await canvas.convertToBlob());
     Object.assign(document.createElement("a"), { href, download: `${photo}-k${k}.png` }).click();
-    const fools = answer === label ? "the rounding to 8 bits has undone it" : "it still fools";
-    tell(`In the saved file the machine sees ${called(answer)} (${sure.toFixed(2)}): ${fools}.`);
+    const missed = K < 0 ? "as in the photo" : "the rounding to 8 bits has undone it";
+    tell(`In the saved file the machine sees ${called(answer)} (${sure.toFixed(2)}): ${answer === label ? missed : "it still fools"}.`);
   };
   const link = () => {
     const chosen = new URLSearchParams([...new FormData(part.form), ["photo", photo ?? root.dataset.photo]]);
@@ -149,7 +151,7 @@ live.page = (root) => {
   on(part.save, "click", save);
   on(part.link, "click", link);
   on(part.form, "submit", (event) => event.preventDefault());
-  on(part.form, "change", ({ target }) => (target === fields.updates ? refresh() : frame && begin()));
+  on(part.form, "change", ({ target }) => ([fields.updates, fields.more].includes(target) ? refresh() : frame && begin()));
   on(root, "dragover", (event) => event.preventDefault());
   on(root, "drop", (event) => (event.preventDefault(), file(event.dataTransfer.files)));
   root.querySelectorAll("[type=file]").forEach((input) => on(input, "change", () => file(input.files)));

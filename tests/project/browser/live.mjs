@@ -1,6 +1,6 @@
 // What the page's scripts compute, without a browser: node live.mjs SCRIPTS MADE < QUESTIONS > ANSWERS
 //
-// SCRIPTS is book/live, MADE what jnd.browser has written. There is a question on each line, JSON.
+// SCRIPTS is book/live, MADE what jnd.companion.browser has written. There is a question on each line, JSON.
 
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -25,11 +25,11 @@ const answers = {
     network.gradient(numbers(ofLogits, Float32Array), ofPicture);
     return { logits, ofPicture };
   },
-  /** A descent until K, or at most so many updates. */
-  descent({ picture, settings, updates }) {
+  /** A descent until K and so many updates more, or at most so many in all. */
+  descent({ picture, settings, updates, more }) {
     const descent = live.descent(network, header.side, numbers(picture, Float32Array), settings);
     let frame = descent.look();
-    while (frame.K < 0 && frame.k < updates) frame = descent.step();
+    while (frame.K < 0 ? frame.k < updates : frame.k < frame.K + more) frame = descent.step();
     const { K, label, confidence, jnd, psnr, largest, x } = frame;
     return { K, label, confidence, jnd, psnr, largest, x: [...x] };
   },

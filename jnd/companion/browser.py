@@ -1,6 +1,6 @@
 """What the book's page needs so that a reader's own photo descends in the browser (book/live).
 
-    python -m jnd.browser FOLDER
+    python -m jnd.companion.browser FOLDER
 
 writes there the network, the settings, the packaged photos and a still picture. What the page
 reads comes as scripts, as a page that was opened from a disk can read nothing else.
@@ -13,6 +13,8 @@ ReLU6 switches.
 
 import json
 import sys
+from dataclasses import asdict
+from inspect import signature
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
@@ -22,21 +24,20 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor, nn
 
+from jnd.companion.viewer import strip
 from jnd.cost import Cost
-from jnd.datasets import load_photos
+from jnd.datasets import load_photos, packaged_photos
 from jnd.descent import find_jnd
-from jnd.efficientnet import MEAN, STD, VARIANTS, Residual, efficientnet_lite, renamed
-from jnd.registry import fetch
-from jnd.viewer import strip
+from jnd.machines.classifiers import load_machine
+from jnd.machines.efficientnet import MEAN, STD, VARIANTS, Residual, efficientnet_lite, renamed
+from jnd.machines.machine import Machine
+from jnd.machines.weights import read_pickled
 
 NETWORK, SIDE = "efficientnet_lite0", 224
-PHOTOS = ("coffee", "cat", "rocket", "motorcycle")
-COST = Cost(1 / 255**2, 1 / 255, 1 / 255**2)  # every weight is 1 for pixels from 0 to 1
-ALPHA, UPDATES = 0.001, 1000  # α for pixels from 0 to 1, which is 255² times that in grey levels
+AFTER_K = {"after": 0.015, "more": 300}  # α beyond K and updates there, which end at rest
 PARTS = 16  # scripts of weights, so that the page can tell how far it is
 FULL = 2**23 - 1  # largest 24-bit number
 
@@ -47,7 +48,7 @@ def layers(
     """What the page has to compute, in order.
 
     Args:
-        network: from :func:`~jnd.efficientnet.efficientnet_lite`, in eval mode.
+        network: from :func:`~jnd.machines.efficientnet.efficientnet_lite`, in eval mode.
         side: of its input, pixels.
 
     Returns:
@@ -128,52 +129,51 @@ def write_photos(names: Sequence[str], folder: Path) -> None:
     (folder / "photos.js").write_text(f"live.photos = {json.dumps(coded)};\n")
 
 
-def write_still(network: nn.Module, folder: Path) -> None:
-    """Write still.png: x(K) of the first photo beside what was added to it."""
-    x0, _ = load_photos(PHOTOS[:1], SIDE)
-    machine = nn.Sequential(Scaled(), network)
-    found = find_jnd(machine, x0, cost=COST, alpha=ALPHA * 255**2, max_iter=UPDATES, stop_at_K=True)
-    picture, _ = strip(torch.cat((x0, found.x_jnd)))
+def write_still(machine: Machine, photo: str, folder: Path) -> None:
+    """Write still.png: x(K) of a photo beside what was added to it."""
+    x0, _ = load_photos([photo], SIDE)
+    picture, _ = strip(torch.cat((x0, find_jnd(machine, x0, stop_at_K=True).x_jnd)))
     still = Image.new("RGB", (2 * SIDE, SIDE))
     for place, top in enumerate((0, SIDE)):
         still.paste(picture.crop((SIDE, top, 2 * SIDE, top + SIDE)), (place * SIDE, 0))
     still.save(folder / "still.png")
 
 
-class Scaled(nn.Module):
-    """Pixels as the network takes them."""
+def unfolded() -> nn.Sequential:
+    """The network of :func:`~jnd.machines.classifiers.load_machine`, batch norm still apart."""
+    network = efficientnet_lite(NETWORK).eval()
+    network.load_state_dict(renamed(read_pickled(VARIANTS[NETWORK][-1]).state, network))
+    return network.requires_grad_(False)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        return (pixels - MEAN) / STD
+
+def defaults() -> dict[str, Any]:
+    """The page's settings until the reader changes them: those of Cost and find_jnd."""
+    of_find_jnd = {n: p.default for n, p in signature(find_jnd).parameters.items()}
+    return {
+        "target": "",
+        "lambda": Cost().squared_distance,
+        "arm": "full",
+        "alpha": of_find_jnd["alpha"],
+        "updates": of_find_jnd["max_iter"],
+        **AFTER_K,
+    }
 
 
-def write_all(network: nn.Sequential, folder: Path) -> None:
-    """Write all files into the folder."""
+def write_all(folder: Path) -> None:
+    """Write all files into the folder, settings.js as the last."""
     folder.mkdir(parents=True, exist_ok=True)
+    machine, photos = load_machine(NETWORK, device="cpu"), packaged_photos()
+    write_photos(photos, folder)
+    write_still(machine, photos[0], folder)
     settings = {
-        "network": write_network(network, SIDE, folder),
-        "names": torchvision.models.get_model_weights("googlenet").DEFAULT.meta["categories"],
-        "defaults": {
-            "target": "",
-            "alpha": ALPHA,
-            "lambda": round(COST.squared_distance * 255**2, 9),
-            "arm": "full",
-            "updates": UPDATES,
-        },
-        "photos": PHOTOS,
-        "restraints": [round(COST.bounded_range * 255, 9), round(COST.total_variation * 255**2, 9)],
+        "network": write_network(unfolded(), SIDE, folder),
+        "names": machine.categories,
+        "defaults": defaults(),
+        "weights": asdict(Cost()),
+        "photos": photos,
     }
     (folder / "settings.js").write_text(f"live.settings = {json.dumps(settings)};\n")
-    write_photos(PHOTOS, folder)
-    write_still(network, folder)
-
-
-def main() -> None:
-    network = efficientnet_lite(NETWORK).eval()
-    state = torch.load(fetch(VARIANTS[NETWORK][2]), map_location="cpu", weights_only=True)
-    network.load_state_dict(renamed(state, network))
-    write_all(network, Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
-    main()
+    write_all(Path(sys.argv[1]))

@@ -96,8 +96,20 @@ rule claims:
         "{PYTHON} -m jnd.companion.claims results/{wildcards.profile}"
 
 
+rule live:
+    input:
+        "data/registry.yaml",
+        DESCENT,
+        [Path("jnd/companion", f"{part}.py") for part in ("browser", "viewer", "figures/style")],
+    output:
+        directory("results/live"),
+    shell:
+        "{PYTHON} -m jnd.companion.browser {output}"
+
+
 rule book:
     input:
+        "results/live",
         f"results/{PROFILE}/claims.json",
         "CITATION.cff",
         "README.md",

@@ -7,6 +7,7 @@ a while slows all of them; a ratio compares runs of the same round. Writes data/
 import argparse
 import copy
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import gpu
+import live
 import numpy as np
 import sewar
 import torch
@@ -293,6 +295,7 @@ def main() -> None:
             "metrics": metrics(args.rounds),
             "memory": json.loads(subprocess.check_output([sys.executable, MEMORY])),
             "gpu": on_gpu(args.rounds) if device == "cuda" else None,
+            "browser": live.beside_pytorch(args.rounds) if shutil.which("node") else None,
         },
     }
     for title, rows in content["values"]["steps"].items():

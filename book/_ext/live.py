@@ -21,7 +21,7 @@ SCRIPTS = "weights loops kernels network descent worker photo settings page".spl
 WIDGET = Template((SOURCES / "widget.html").read_text("utf-8"))
 THUMBNAIL = (
     '<button type="button" data-take="{0}">'
-    '<img src="{1}/{0}.webp" alt="{0}" width="48" height="48"></button>'
+    '<img src="{1}/{0}.webp" alt="{0}" width="40" height="40"></button>'
 )
 SCRIPT = '<script defer src="{}/{}.js"></script>'
 
@@ -50,7 +50,7 @@ def copy_files(app, exception) -> None:
     folder = Path(app.outdir, "_static", "live")
     folder.mkdir(parents=True, exist_ok=True)
     made = Path(os.environ["JND_BOOK_LIVE"])
-    for source in (*SOURCES.glob("*.js"), *SOURCES.glob("*.css"), *made.iterdir()):
+    for source in (*SOURCES.glob("*.js"), *SOURCES.glob("*.css"), *made.glob("[!.]*")):
         shutil.copyfile(source, folder / source.name)
 
 

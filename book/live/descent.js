@@ -36,16 +36,16 @@ live.descent = (network, side, x0, { target, alpha, after, weights: [distance, r
     // Loss of Eq. 1 is the cross-entropy of the target, or minus that of the label
     const wanted = target ?? label, sign = target === null ? -1 : 1;
     network.gradient(confidence.map((p, c) => sign * (p - (c === wanted))), slope);
-    const row = 3 * side, pull = (2 * variation) / WHITE ** 2 / side ** 2;
+    const row = 3 * side, back = (2 * distance) / WHITE ** 2, inward = range / WHITE;
+    const pull = (2 * variation) / WHITE ** 2 / side ** 2, rate = (K < 0 ? alpha : after) * WHITE ** 2;
     for (let i = 0; i < x.length; i++) {
       const right = i % row < row - 3 ? pull * (x[i + 3] - x[i]) : 0;
       const below = i + row < x.length ? pull * (x[i + row] - x[i]) : 0;
       const away = x[i] - x0[i], outside = (x[i] > WHITE) - (x[i] < 0);
-      slope[i] += ((2 * distance) / WHITE ** 2) * away + (range / WHITE) * outside - right - below;
+      slope[i] += back * away + inward * outside - right - below;
       if (right) slope[i + 3] += right;
       if (below) slope[i + row] += below;
     }
-    const rate = (K < 0 ? alpha : after) * WHITE ** 2;
     for (let i = 0; i < x.length; i++) x[i] -= rate * slope[i];
     k++;
     return look();

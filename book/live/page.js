@@ -70,13 +70,14 @@ live.page = (root) => {
     if (!live.photos) await load("photos.js");
     await choose(new Blob([live.bytes(live.photos[name])]), name);
   };
-  const run = async (goesOn) => {
-    if (running) return stop();
+  const run = async (goesOn, words = "On its way.") => {
+    if (running) return (running = false);
     if (!frame) await (pixels ? begin() : packaged(root.dataset.photo));
     const mine = ++turn;
     running = true;
+    tell(words);
     do show(await machine.ask("step").catch(failed));
-    while (mine === turn && frame.k < last() && frame.jnd < Infinity && goesOn());
+    while (running && mine === turn && frame.k < last() && frame.jnd < Infinity && goesOn());
     if (!(frame.jnd < Infinity)) throw Error("The picture left the finite numbers: take a smaller α.");
     if (mine !== turn) return;
     stop();
@@ -144,14 +145,14 @@ live.page = (root) => {
   });
   const file = ([first]) => first && choose(first, first.name.replace(/\.\w+$/, ""));
   on(part.start, "click", () => run(() => frame.K !== frame.k));
-  on(part.step, "click", () => run(() => false));
+  on(part.step, "click", () => run(() => false, ""));
   on(part.end, "click", () => run(() => true));
   on(part.again, "click", begin);
   on(part.blink, "click", () => part.blink.setAttribute("aria-pressed", part.blink.ariaPressed !== "true"));
   on(part.save, "click", save);
   on(part.link, "click", link);
   on(part.form, "submit", (event) => event.preventDefault());
-  on(part.form, "change", ({ target }) => ([fields.updates, fields.more].includes(target) ? refresh() : frame && begin()));
+  on(part.form, "change", ({ target }) => ([fields.updates, fields.more].includes(target) ? refresh() : pixels && begin()));
   on(root, "dragover", (event) => event.preventDefault());
   on(root, "drop", (event) => (event.preventDefault(), file(event.dataTransfer.files)));
   root.querySelectorAll("[type=file]").forEach((input) => on(input, "change", () => file(input.files)));

@@ -52,9 +52,9 @@ def layers(
         side: of its input, pixels.
 
     Returns:
-        The shape of each layer: ``side`` is that of its output, and ``add`` the number of the
-        layer whose output is added to it. Its weights, (outputs, kernel, kernel, inputs), with one
-        input where it is depthwise, and its biases, float64. Pictures and kernels are upright,
+        What each layer is, with the ``side`` of its output and, under ``add``, the number of the
+        layer whose output is added to it; its weights, (outputs, kernel, kernel, inputs), with one
+        input where it is depthwise; and its biases. All float64. Pictures and kernels are upright,
         which the network turns by 180°.
     """
     shapes, weights, biases = [], [], []

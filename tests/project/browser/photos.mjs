@@ -1,15 +1,16 @@
 // Give photos to the page that descends on them, as a reader would, and print what comes as JSON.
 //
-//     node photos.mjs CHROMIUM ADDRESS FILE...
+//     node photos.mjs CHROMIUM ADDRESS PHOTO...
 //
-// ADDRESS is that of the page, on a server or on a disk.
+// ADDRESS is that of the page, on a server or on a disk; PHOTO a file, or the name of a packaged one.
 
 import { chromium } from "playwright-core";
 
-const [executablePath, address, ...files] = process.argv.slice(2);
+const [executablePath, address, ...photos] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath });
 const tab = await browser.newPage();
-const complaints = [];
+const complaints = [], requests = [];
+tab.on("request", (request) => requests.push(`${request.method()} ${request.url()}`));
 tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
 tab.on("pageerror", (error) => complaints.push(String(error)));
 await tab.goto(address);
@@ -36,9 +37,10 @@ const said = (words) => tab.waitForFunction(
   (text) => new RegExp(text).test(document.querySelector("[data-live=note]").textContent), words, { timeout: 120_000 },
 );
 const answers = [];
-for (const file of files) {
+for (const photo of photos) {
   await note.evaluate((element) => (element.textContent = ""));
-  await tab.setInputFiles("[type=file] >> nth=0", file);
+  if (photo.includes(".")) await tab.setInputFiles("[type=file] >> nth=0", photo);
+  else await tab.click(`[data-take=${photo}]`);
   await said("\\.$"); // Loading … is followed by a sentence
   await said("^(?!Reading|Loading)");
   const first = await note.textContent();
@@ -51,9 +53,12 @@ for (const file of files) {
   await said("^K = ");
   const found = await tab.evaluate(() => {
     const { K, label, confidence, jnd } = window.frame;
-    return { K, label, confidence, jnd, busy: window.busy };
+    return { K, label, confidence, jnd };
   });
-  answers.push({ note: await note.textContent(), pixels, ...found });
+  const then = await note.textContent();
+  await tab.click("[data-live=save]");
+  await said("^In the saved file");
+  answers.push({ note: then, saved: await note.textContent(), pixels, ...found });
 }
-console.log(JSON.stringify({ answers, complaints }));
+console.log(JSON.stringify({ answers, complaints, requests, busy: await tab.evaluate(() => window.busy) }));
 await browser.close();

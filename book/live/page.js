@@ -8,7 +8,7 @@ live.page = (root) => {
   const fields = part.form.elements, called = (c) => `“${names[c]}”`;
   const tell = (text) => (part.note.textContent = text);
   let photo, pixels; // its name, and what the machine gets
-  let awake, machine; // the promise of a worker that has its network, and the worker
+  let machine, awake; // the worker, and the promise that it has its network
   let frame, trace; // what it said last, and all confidences since x(0)
   let turn = 0, running = false; // whoever runs stops when it is another's turn
 
@@ -18,7 +18,6 @@ live.page = (root) => {
     document.head.append(Object.assign(document.createElement("script"), { src, onload, onerror }));
   });
   const wake = async () => {
-    machine = live.worker();
     live.arrived = (at, base64) => machine.ask("take", [at, base64, bytes]);
     for (let i = 0; i < parts; i++) {
       tell(`Loading the network, once: ${((i / parts) * megabytes).toFixed(1)} of ${megabytes} MB.`);
@@ -27,8 +26,8 @@ live.page = (root) => {
     await machine.ask("build", [network, live.loops]);
   };
   const failed = ({ message }) => {
-    machine?.end();
-    awake = frame = undefined;
+    machine.end();
+    machine = awake = frame = undefined;
     if (/memory|RangeError/i.test(message)) throw Error("The memory is used up: close other tabs and try again.");
     if (/WebAssembly|Compile/.test(message)) throw Error("This browser has no WebAssembly with SIMD: take a newer one.");
     throw Error(message);
@@ -51,6 +50,7 @@ live.page = (root) => {
     stop();
     frame = undefined;
     const chosen = settings();
+    machine ??= live.worker();
     await (awake ??= wake().catch(failed));
     show(await machine.ask("begin", [pixels, side, chosen]).catch(failed));
     const answer = `The machine says ${called(frame.label)}`;
@@ -62,7 +62,7 @@ live.page = (root) => {
   const choose = async (file, name) => {
     stop();
     tell("Reading the photo.");
-    pixels = await live.photo(file, side);
+    pixels = await (machine ??= live.worker()).ask("photo", [file, side]);
     photo = name;
     await begin();
   };

@@ -38,8 +38,7 @@ live.photo = async (file, size) => {
   const { width, height } = bitmap, side = Math.min(width, height), rows = Math.ceil(STRIP / side);
   if (side < LEAST) throw Error(`That picture has ${width} × ${height} pixels, and ${LEAST} each way are needed.`);
   const [left, top] = [width - side, height - side].map((spare) => (spare >> 1) + (spare & (spare >> 1) & 1)); // as Python rounds
-  const canvas = Object.assign(document.createElement("canvas"), { width: side, height: rows });
-  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  const context = new OffscreenCanvas(side, rows).getContext("2d", { alpha: false, willReadFrequently: true });
   const { add, result } = live.resizer(side, size);
   for (let row = 0; row < side; row += rows) {
     const count = Math.min(rows, side - row);
@@ -47,7 +46,6 @@ live.photo = async (file, size) => {
     context.fillRect(0, 0, side, count);
     context.drawImage(bitmap, left, top + row, side, count, 0, 0, side, count);
     add(context.getImageData(0, 0, side, count).data);
-    await new Promise((resolve) => setTimeout(resolve)); // the page stays awake
   }
   bitmap.close();
   return result();

@@ -1,8 +1,9 @@
-// The worker in which the network computes, so that the page stays quick: one reply to each message.
+// The worker that reads photos and computes, so that the page stays quick: one reply to each message.
 
 live.work = () => {
   let bytes, network, descent, x0;
   const jobs = {
+    photo: ([file, side]) => live.photo(file, side),
     take: ([at, base64, total]) => (bytes ??= new Uint8Array(total)).set(live.bytes(base64), at),
     build: ([header, loops]) => {
       network = live.network(header, live.bytes(loops), bytes);
@@ -16,7 +17,13 @@ live.work = () => {
     step: () => drawn(descent.step()),
     ask: (picture) => descent.ask(picture.filter((_, i) => i % 4 < 3)),
   };
-  onmessage = ({ data: [job, argument] }) => postMessage(jobs[job](argument));
+  onmessage = async ({ data: [job, argument] }) => {
+    try {
+      postMessage({ reply: await jobs[job](argument) });
+    } catch ({ message }) {
+      postMessage({ error: message });
+    }
+  };
 
   // x(k) in 8 bits, and the change from blue (less) over white to red (more), which `reach` has in full.
   const drawn = ({ x, ...frame }) => {
@@ -36,15 +43,15 @@ live.work = () => {
 
 // The page's side of it: ask(job, argument) promises the reply; questions wait for each other.
 live.worker = () => {
-  const needed = ["bytes", "unpack", "kernels", "network", "descent", "work"];
+  const needed = ["bytes", "unpack", "kernels", "network", "descent", "resizer", "photo", "work"];
   const code = needed.map((name) => `live.${name} = ${live[name]};`).join("\n");
   const blob = new Blob([`const live = {};\n${code}\nlive.work();`]); // a page from a disk has no other address
   const worker = new Worker(URL.createObjectURL(blob));
   let queue = Promise.resolve();
   const ask = (...question) => new Promise((resolve, reject) => {
-    worker.onmessage = ({ data }) => resolve(data);
+    worker.onmessage = ({ data: { reply, error } }) => (error ? reject(Error(error)) : resolve(reply));
     worker.onerror = ({ message }) => reject(Error(message));
     worker.postMessage(question);
   });
-  return { ask: (...question) => (queue = queue.then(() => ask(...question))), end: () => worker.terminate() };
+  return { ask: (...question) => (queue = queue.catch(() => {}).then(() => ask(...question))), end: () => worker.terminate() };
 };

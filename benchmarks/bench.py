@@ -18,8 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+import browser
 import gpu
-import live
 import numpy as np
 import sewar
 import torch
@@ -295,7 +295,7 @@ def main() -> None:
             "metrics": metrics(args.rounds),
             "memory": json.loads(subprocess.check_output([sys.executable, MEMORY])),
             "gpu": on_gpu(args.rounds) if device == "cuda" else None,
-            "browser": live.beside_pytorch(args.rounds) if shutil.which("node") else None,
+            "browser": browser.beside_pytorch(args.rounds) if shutil.which("node") else None,
         },
     }
     for title, rows in content["values"]["steps"].items():

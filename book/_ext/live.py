@@ -1,8 +1,9 @@
 """The directive `{live} PHOTO`: the descent on a photo of the reader's own, in the page.
 
 Widget and scripts come from book/live, the network and the packaged photos from the folder that
-`python -m jnd.companion.browser` writes (JND_BOOK_LIVE); both go to _static/live. With `:small:` it takes
-packaged photos only and leaves the settings out. Without JavaScript, and on paper, it is a picture.
+`python -m jnd.companion.browser` writes (JND_BOOK_LIVE); both go to _static/live. With `:small:` it
+takes packaged photos only and leaves the settings out. Without JavaScript, and on paper, it is a
+picture.
 """
 
 import os

@@ -128,21 +128,24 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
         precision=precision_table(values["precision"]),
         arms=arms_table(values["arms"]),
         gpu=steps_table(gpu) if gpu else "**Not measured**: no GPU was at hand.",
-        browser=in_browser(values["browser"]) if values["browser"] else "**Not measured**: no node.",
+        browser=in_browser(values["browser"]),
     )
 
 
-def in_browser(found: Mapping[str, Any]) -> str:
+def in_browser(found: Mapping[str, Any] | None) -> str:
     """An update of the book's page beside one of find_jnd, and where that was measured."""
+    if found is None:
+        return "**Not measured**: no node was at hand."
     p = found["provenance"]
+    line = f"{p['processor']}, one thread · torch {p['torch']}, node {p['node']}"
     return (
         "| | ms | times find_jnd |\n|---|--:|--:|\n"
         f"| find_jnd | {found['pytorch']:.0f} | 1 |\n"
         f"| the page's scripts | {found['page']:.0f} "
         f"| {found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f}) |\n\n"
-        f":::{{div}} provenance\n{p['processor']}, one thread · torch {p['torch']}, node {p['node']} "
-        f"· commit {p['commit'][:16]} · {p['date'][:10]}. Median of {p['rounds']} rounds, in which "
-        "the two take turns, and the quartiles of the ratio.\n:::"
+        f":::{{div}} provenance\n{line} · commit {p['commit'][:16]} · {p['date'][:10]}. "
+        f"Median of {p['rounds']} rounds, in which the two take turns, and the quartiles of the "
+        "ratio.\n:::"
     )
 
 

@@ -4,7 +4,7 @@ live.folder = document.currentScript.src;
 
 live.page = (root) => {
   const part = Object.fromEntries([...root.querySelectorAll("[data-live]")].map((e) => [e.dataset.live, e]));
-  const { network, names, defaults, weights } = live.settings, { side, parts, bytes, megabytes } = network;
+  const { network, names, defaults, arms } = live.settings, { side, parts, bytes, megabytes } = network;
   const fields = part.form.elements, called = (c) => `“${names[c]}”`;
   const tell = (text) => (part.note.textContent = text);
   let photo, pixels; // its name, and what the machine gets
@@ -37,9 +37,8 @@ live.page = (root) => {
     const { target: { value: name }, alpha, after, lambda, arm } = fields, target = name ? names.indexOf(name) : null;
     if (target === -1) throw Error(`The machine knows no “${name}”: take a name from the list.`);
     if (!part.form.checkValidity()) throw Error("α and the updates have to be above 0, and λ not below.");
-    const { bounded_range, total_variation } = weights, full = [+lambda.value, bounded_range, total_variation];
-    const chosen = { full, l2: [full[0], 0, 0], none: [0, 0, 0] }[arm.value];
-    return { target, alpha: +alpha.value, after: +after.value, weights: chosen };
+    const weights = arms[arm.value].map((weight, i) => (i || !weight ? weight : +lambda.value)); // λ comes first
+    return { target, alpha: +alpha.value, after: +after.value, weights };
   };
   const stop = () => {
     turn++;
@@ -161,6 +160,7 @@ live.page = (root) => {
   const given = new URLSearchParams(location.search);
   for (const [name, value] of [...Object.entries(defaults), ...given]) if (fields[name]) fields[name].value = value;
   if (live.settings.photos.includes(given.get("photo"))) root.dataset.photo = given.get("photo");
+  part.original.parentElement.style.backgroundImage = `url(${new URL(`${root.dataset.photo}.webp`, live.folder)})`;
   part.names.append(...names.map((value) => Object.assign(document.createElement("option"), { value })));
   tell(`Start loads the network, ${megabytes} MB, once. A photo of yours stays on this computer.`);
   root.classList.add("live-awake");

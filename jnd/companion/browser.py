@@ -13,14 +13,14 @@ ReLU6 switches.
 
 import json
 import sys
-from dataclasses import asdict
-from inspect import signature
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import astuple
+from inspect import signature
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from jnd.machines.machine import Machine
 from jnd.machines.weights import read_pickled
 
 NETWORK, SIDE = "efficientnet_lite0", 224
+ARMS: tuple[Literal["full", "l2", "none"], ...] = ("full", "l2", "none")
 AFTER_K = {"after": 0.015, "more": 300}  # α beyond K and updates there, which end at rest
 PARTS = 16  # scripts of weights, so that the page can tell how far it is
 FULL = 2**23 - 1  # largest 24-bit number
@@ -57,7 +58,9 @@ def layers(
         input where it is depthwise; and its biases. All float64. Pictures and kernels are upright,
         which the network turns by 180°.
     """
-    shapes, weights, biases = [], [], []
+    shapes: list[dict[str, Any]] = []
+    weights: list[Tensor] = []
+    biases: list[Tensor] = []
     for block in network:
         start = len(shapes) - 1
         for layer in block if isinstance(block, nn.Sequential) else [block]:
@@ -71,9 +74,11 @@ def layers(
                 weights.append(layer.weight.detach().double().flip(2, 3).permute(0, 2, 3, 1))
                 biases.append(torch.zeros(layer.out_channels).double())
             elif isinstance(layer, nn.BatchNorm2d):
-                gain = (layer.weight / (layer.running_var.double() + layer.eps).sqrt()).detach()
+                mean, variance = layer.running_mean, layer.running_var
+                assert mean is not None and variance is not None
+                gain = (layer.weight / (variance.double() + layer.eps).sqrt()).detach()
                 weights[-1] = weights[-1] * gain.view(-1, 1, 1, 1)
-                biases[-1] = layer.bias.detach() - layer.running_mean * gain
+                biases[-1] = layer.bias.detach() - mean * gain
             elif isinstance(layer, nn.ReLU6):
                 shapes[-1]["relu6"] = True
             elif isinstance(layer, nn.Linear):
@@ -169,7 +174,7 @@ def write_all(folder: Path) -> None:
         "network": write_network(unfolded(), SIDE, folder),
         "names": machine.categories,
         "defaults": defaults(),
-        "weights": asdict(Cost()),
+        "arms": {arm: astuple(Cost.arm(arm)) for arm in ARMS},
         "photos": photos,
     }
     (folder / "settings.js").write_text(f"live.settings = {json.dumps(settings)};\n")

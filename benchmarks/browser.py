@@ -1,6 +1,6 @@
 """An update in the book's page (book/live, in node) beside one of find_jnd, both on one thread.
 
-    python benchmarks/live.py
+    python benchmarks/browser.py
 
 measures that alone again and writes it into data/speed.json. The two take turns, some updates at a
 time, so that what slows the computer slows both. The page's number is without pictures being
@@ -52,20 +52,22 @@ def beside_pytorch(rounds: int) -> dict[str, Any]:
         picture = b64encode(x0[0].permute(1, 2, 0).contiguous().numpy().tobytes()).decode()
         question = {"what": "speed", "picture": picture, "settings": options, "updates": UPDATES}
         script = ROOT / "tests" / "project" / "browser" / "live.mjs"
-        command = ["node", script, ROOT / "book" / "live", made]
+        command: list[str | Path] = ["node", script, ROOT / "book" / "live", made]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as node:
+            questions, answers = node.stdin, node.stdout
+            assert questions and answers
 
             def page() -> float:
-                print(json.dumps(question), file=node.stdin, flush=True)
-                return sum(json.loads(node.stdout.readline())) / UPDATES
+                print(json.dumps(question), file=questions, flush=True)
+                return sum(json.loads(answers.readline())) / UPDATES
 
             def pytorch() -> float:  # a longer run less a shorter one leaves the updates alone
                 return 1e3 * (native(UPDATES + 1) - native(1)) / UPDATES
 
             times = np.array([(page(), pytorch()) for _ in range(rounds + 1)][1:])
-            node.stdin.close()
+            questions.close()
     torch.set_num_threads(threads)
     low, ratio, high = np.percentile(times[:, 0] / times[:, 1], [25, 50, 75]).tolist()
     in_page, native_ms = np.median(times, 0).tolist()

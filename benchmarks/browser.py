@@ -12,6 +12,7 @@ import subprocess
 import time
 from base64 import b64encode
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -80,7 +81,7 @@ def beside_pytorch(rounds: int) -> dict[str, Any]:
         "provenance": {
             "processor": processor(),
             "node": subprocess.check_output(["node", "--version"], text=True).strip(),
-            "torch": torch.__version__,
+            "torch": version("torch"),
             "commit": commit(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "rounds": rounds,

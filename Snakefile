@@ -100,7 +100,9 @@ rule live:
     input:
         "data/registry.yaml",
         DESCENT,
-        [Path("jnd/companion", f"{part}.py") for part in ("browser", "viewer", "figures/style")],
+        [Path("jnd/companion", f"{part}.py") for part in ("browser", "parameters", "viewer", "figures/style")],
+        "notebooks/imagenet.ipynb",
+        "notebooks/params/bundled/imagenet.yaml",
     output:
         directory("results/live"),
     shell:

@@ -4,7 +4,7 @@ live.folder = document.currentScript.src;
 
 live.page = (root) => {
   const part = Object.fromEntries([...root.querySelectorAll("[data-live]")].map((e) => [e.dataset.live, e]));
-  const { network, names, defaults, arms } = live.settings, { side, parts, bytes, megabytes } = network;
+  const { network, names, defaults, arms, ends } = live.settings, { side, parts, bytes, megabytes } = network;
   const fields = part.form.elements, called = (c) => `“${names[c]}”`;
   const tell = (text) => (part.note.textContent = text);
   let photo, pixels; // its name, and what the machine gets
@@ -18,7 +18,7 @@ live.page = (root) => {
     document.head.append(Object.assign(document.createElement("script"), { src, onload, onerror }));
   });
   const wake = async () => {
-    live.arrived = (at, base64) => machine.ask("take", [at, base64, bytes]);
+    live.arrived = (at, base64) => (machine ??= live.worker()).ask("take", [at, base64, bytes]);
     for (let i = 0; i < parts; i++) {
       tell(`Loading the network, once: ${((i / parts) * megabytes).toFixed(1)} of ${megabytes} MB.`);
       await load(`network-${i}.js`);
@@ -26,7 +26,7 @@ live.page = (root) => {
     await machine.ask("build", [network, live.loops]);
   };
   const failed = ({ message }) => {
-    machine.end();
+    machine?.end();
     machine = awake = frame = undefined;
     if (/memory|RangeError/i.test(message)) throw Error("The memory is used up: close other tabs and try again.");
     if (/WebAssembly|Compile/.test(message)) throw Error("This browser has no WebAssembly with SIMD: take a newer one.");
@@ -49,7 +49,6 @@ live.page = (root) => {
     stop();
     frame = undefined;
     const chosen = settings();
-    machine ??= live.worker();
     await (awake ??= wake().catch(failed));
     show(await machine.ask("begin", [pixels, side, chosen]).catch(failed));
     const answer = `The machine says ${called(frame.label)}`;
@@ -150,6 +149,7 @@ live.page = (root) => {
   on(part.blink, "click", () => part.blink.setAttribute("aria-pressed", part.blink.ariaPressed !== "true"));
   on(part.save, "click", save);
   on(part.link, "click", link);
+  on(fields.arm, "change", () => ([fields.after.value, fields.more.value] = ends[fields.arm.value]));
   on(part.form, "submit", (event) => event.preventDefault());
   on(part.form, "change", ({ target }) => ([fields.updates, fields.more].includes(target) ? refresh() : pixels && begin()));
   on(root, "dragover", (event) => event.preventDefault());

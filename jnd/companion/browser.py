@@ -27,6 +27,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from jnd.companion.parameters import profile_parameters
 from jnd.companion.viewer import strip
 from jnd.cost import Cost
 from jnd.datasets import load_photos, packaged_photos
@@ -38,7 +39,6 @@ from jnd.machines.weights import read_pickled
 
 NETWORK, SIDE = "efficientnet_lite0", 224
 ARMS: tuple[Literal["full", "l2", "none"], ...] = ("full", "l2", "none")
-AFTER_K = {"after": 0.015, "more": 300}  # α beyond K and updates there, which end at rest
 PARTS = 16  # scripts of weights, so that the page can tell how far it is
 FULL = 2**23 - 1  # largest 24-bit number
 
@@ -151,8 +151,15 @@ def unfolded() -> nn.Sequential:
     return network.requires_grad_(False)
 
 
+def ends() -> dict[str, tuple[float, int]]:
+    """α beyond K and the updates there, by arm: those of the notebook on ImageNet."""
+    given = profile_parameters("imagenet", "bundled")
+    return {arm: (given["end_alphas"][arm], given["end_iters"][arm]) for arm in ARMS}
+
+
 def defaults() -> dict[str, Any]:
     """The page's settings until the reader changes them: those of Cost and find_jnd."""
+    after, more = ends()["full"]
     of_find_jnd = {n: p.default for n, p in signature(find_jnd).parameters.items()}
     return {
         "target": "",
@@ -160,7 +167,8 @@ def defaults() -> dict[str, Any]:
         "arm": "full",
         "alpha": of_find_jnd["alpha"],
         "updates": of_find_jnd["max_iter"],
-        **AFTER_K,
+        "after": after,
+        "more": more,
     }
 
 
@@ -174,6 +182,7 @@ def write_all(folder: Path) -> None:
         "network": write_network(unfolded(), SIDE, folder),
         "names": machine.categories,
         "defaults": defaults(),
+        "ends": ends(),
         "arms": {arm: astuple(Cost.arm(arm)) for arm in ARMS},
         "photos": photos,
     }

@@ -17,7 +17,6 @@ from torch.nn.functional import one_hot
 
 from jnd import Cost, find_jnd, load_machine, update
 from jnd.companion.browser import (
-    AFTER_K,
     NETWORK,
     SIDE,
     defaults,
@@ -247,7 +246,7 @@ def test_memory_does_not_grow(made, photos):
 
 @needs_node
 def test_beyond_K_the_learning_rate_is_the_larger_one(machine, made, photos):
-    x0, after = photos[1:2], AFTER_K["after"]
+    x0, after = photos[1:2], defaults()["after"]
     until_K = find_jnd(machine, x0, max_iter=60, stop_at_K=True)
     x = until_K.x_jnd.requires_grad_()
     moved = update(x, Cost()(until_K.objective.loss(machine(x)), x, x0), after) - x

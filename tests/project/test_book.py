@@ -235,7 +235,8 @@ def visits(pages, address, npm) -> list[dict]:
 
 def test_every_page_is_there(pages):
     names = (
-        "index notebooks/idea step-by-step your-own-photo method notebooks/imagenet real-photos notebooks/cifar10 "
+        "index notebooks/idea step-by-step your-own-photo method notebooks/imagenet real-photos "
+        "notebooks/cifar10 "
         "real-cifar10 notebooks/detection real-road claims notebooks/reading notebooks/derivation "
         "notebooks/forensics notebooks/comparison notebooks/psychometrics "
         "reproduce many-photos machines-and-data status speed api bibliography genindex search"

@@ -27,6 +27,9 @@ TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetenso
 # what a descent depends on, as jnd/support/checkpoint.py has it; and what else a shard is made by
 DESCENT = [path for part in ("*.py", "machines/*.py", "support/*.py") for path in Path("jnd").glob(part)]
 OF_SHARD = [Path("jnd/companion", f"{part}.py") for part in ("folder", "parameters", "provenance")]
+OF_LIVE = [
+    Path("jnd/companion", f"{part}.py") for part in ("browser", "figures/style", "parameters", "viewer")
+]
 MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
 
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
@@ -100,7 +103,7 @@ rule live:
     input:
         "data/registry.yaml",
         DESCENT,
-        [Path("jnd/companion", f"{part}.py") for part in ("browser", "parameters", "viewer", "figures/style")],
+        OF_LIVE,
         "notebooks/imagenet.ipynb",
         "notebooks/params/bundled/imagenet.yaml",
     output:

@@ -39,7 +39,8 @@ FILES = {
     "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv paired-test.csv paired-test-small.csv "
     "differences.png images.safetensors metrics.json",
     "detection": "before.csv fig3.png confidence.csv curves-box.png curves-class.png "
-    "perturbation.png inside.csv k.csv quality.csv images.safetensors metrics.json",
+    "balance.csv perturbation.png inside.csv k.csv in-8-bits.csv quality.csv open.csv "
+    "images.safetensors metrics.json",
     "forensics": "noise.png table1.png table1-by-number.csv table1-best.csv table2.png "
     "table2-by-number.csv table2-best.csv metrics.json",
     "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png "

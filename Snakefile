@@ -19,14 +19,17 @@ configfile: "folder.yaml"
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
 NOTEBOOKS = [
-    "idea", "imagenet", "cifar10", "detection", "forensics", "reading", "comparison", "psychometrics",
+    "idea", "imagenet", "derivation", "cifar10", "detection", "forensics", "reading", "comparison", "psychometrics",
 ]
-FOLLOWS = {"forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
+FOLLOWS = {"derivation": ["imagenet"], "forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
 # what a descent depends on, as jnd/support/checkpoint.py has it; and what else a shard is made by
 DESCENT = [path for part in ("*.py", "machines/*.py", "support/*.py") for path in Path("jnd").glob(part)]
 OF_SHARD = [Path("jnd/companion", f"{part}.py") for part in ("folder", "parameters", "provenance")]
+OF_LIVE = [
+    Path("jnd/companion", f"{part}.py") for part in ("browser", "figures/style", "parameters", "viewer")
+]
 MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
 
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
@@ -96,8 +99,22 @@ rule claims:
         "{PYTHON} -m jnd.companion.claims results/{wildcards.profile}"
 
 
+rule live:
+    input:
+        "data/registry.yaml",
+        DESCENT,
+        OF_LIVE,
+        "notebooks/imagenet.ipynb",
+        "notebooks/params/bundled/imagenet.yaml",
+    output:
+        directory("results/live"),
+    shell:
+        "{PYTHON} -m jnd.companion.browser {output}"
+
+
 rule book:
     input:
+        "results/live",
         f"results/{PROFILE}/claims.json",
         "CITATION.cff",
         "README.md",

@@ -7,6 +7,7 @@ a while slows all of them; a ratio compares runs of the same round. Writes data/
 import argparse
 import copy
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+import browser
 import gpu
 import numpy as np
 import sewar
@@ -293,6 +295,7 @@ def main() -> None:
             "metrics": metrics(args.rounds),
             "memory": json.loads(subprocess.check_output([sys.executable, MEMORY])),
             "gpu": on_gpu(args.rounds) if device == "cuda" else None,
+            "browser": browser.beside_pytorch(args.rounds) if shutil.which("node") else None,
         },
     }
     for title, rows in content["values"]["steps"].items():

@@ -67,9 +67,12 @@ def main() -> None:
     if args.pdf and not browser:
         sys.exit("--pdf needs Chromium on the PATH: apt-get install chromium")
 
-    results = args.results.resolve() / args.profile
+    results, live = (args.results.resolve() / name for name in (args.profile, "live"))
     gather(results)
+    if not (live / "settings.js").exists():
+        sys.exit(f"{live} is missing; `python -m jnd.companion.browser {live}` makes it")
     os.environ["JND_BOOK_RESULTS"] = str(results)  # for _ext/companion.py
+    os.environ["JND_BOOK_LIVE"] = str(live)  # for _ext/live.py
     from jupyter_book.cli.main import main as jupyter_book  # slow to import
     from sphinx.util.console import nocolor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, crop, resize
 
@@ -126,7 +126,7 @@ def packaged_squares(count: int, size: int) -> tuple[Tensor, dict[str, str]]:
     """Squares of random place and side, cut from the photos that packages ship and resized.
 
     They are the same each time: images (count, 3, size, size) float32, whole grey levels, and the
-    SHA-256 of each photo.
+    SHA-256 of each of P photos. Square i is of photo i % P.
     """
     shown = {registered("photos")[name]["file"] for name in packaged_photos()}
     files = [name for name in registered("files") if name in shown]
@@ -199,7 +199,7 @@ def central_square(pixels: Tensor, size: int) -> Tensor:
 
 
 def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
-    """An 8-bit RGB picture as (3, H, W) uint8.
+    """An 8-bit RGB picture as (3, H, W) uint8, turned as its EXIF says.
 
     Args:
         path: of its file.
@@ -210,7 +210,7 @@ def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
         OSError: it is missing or damaged.
     """
     with Image.open(path) as file:
-        image = file.convert("RGB") if file.mode in convert else file
+        image = ImageOps.exif_transpose(file.convert("RGB") if file.mode in convert else file)
         if image.mode != "RGB":
             raise ValueError(
                 f"{path} is a picture of mode {image.mode}, not 8-bit RGB; convert it first, with "

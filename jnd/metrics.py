@@ -170,10 +170,16 @@ def quality(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> 
 
 
 def scores(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
-    """The rows of Tables I and II and Wang and Bovik's UQI, (B,) each; NaN of an image of NaN."""
+    """The rows of Tables I and II, and UQI and VIF in their other forms, (B,) each.
+
+    Of an image of NaN they are NaN.
+    """
     finite = images.isfinite().flatten(1).all(1)
     pair = x0[finite], images[finite]
-    measured = quality(*pair) | {"UQI (Wang and Bovik)": uqi(*pair, form="wang-bovik")}
+    measured = quality(*pair) | {
+        "UQI (Wang and Bovik)": uqi(*pair, form="wang-bovik"),
+        "VIF (early sewar)": vif(*pair, form="sewar 0.4.1"),
+    }
     nothing = torch.full((len(x0),), torch.nan, dtype=torch.float64, device=x0.device)
     return {name: nothing.masked_scatter(finite, values) for name, values in measured.items()}
 

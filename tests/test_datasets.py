@@ -33,6 +33,15 @@ def test_a_file_is_cut_to_its_central_square(tmp_path):
     assert np.array_equal(photos[0].permute(1, 2, 0).numpy(), array[:, 2:8])
 
 
+def test_a_photo_from_a_phone_stands_upright(tmp_path):
+    array = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(array).save(tmp_path / "phone.png", exif=exif)
+    pixels = read_rgb(tmp_path / "phone.png")
+    assert np.array_equal(pixels.permute(1, 2, 0).numpy(), np.rot90(array, -1))
+
+
 def test_resizing_is_antialiased_and_gives_whole_grey_levels():
     photos, _ = load_photos(["cat"], 75)  # from 300 pixels: triangle filter of 8 pixels
     assert torch.equal(photos, photos.round())

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import setups
 import yaml
 from reference import MARKS, cards, counts, files_table, scale, speed, status
 from sphinx.errors import ExtensionError
@@ -22,32 +23,7 @@ def namespace(items: dict) -> SimpleNamespace:
     return SimpleNamespace(**{k: math.nan if v is None else v for k, v in items.items()})
 
 
-def k_table(page: SimpleNamespace) -> str:
-    """K and JND(M) of every photo without and with regularisation, as a Markdown table."""
-    none, full = page.arms.none, page.arms.full
-    rows = zip(
-        page.photos,
-        page.label,
-        page.target,
-        none.K,
-        full.K,
-        full.K_8bit,
-        none.jnd,
-        full.jnd,
-        strict=True,
-    )
-    lines = [
-        "| photo | answer | pulled to | K, none | K, full | K, full, 8 bits "
-        "| JND, none | JND, full |",
-        "|---|---|---|--:|--:|--:|--:|--:|",
-    ]
-    for *words, k_none, k_full, k_8bit, jnd_none, jnd_full in rows:
-        counts = ["–" if k < 0 else str(k) for k in (k_none, k_full, k_8bit)]
-        ratios = ["–" if jnd is None else f"{jnd:.5f}" for jnd in (jnd_none, jnd_full)]
-        lines += ["| " + " | ".join([w.replace("_", " ") for w in words] + counts + ratios) + " |"]
-    return "\n".join(lines)
-
-
+ARMS = {"full": "with", "none": "without"}  # ours -> the paper's
 GROUPS = {
     "statements": ("order", "proportion", "visual"),
     "printed numbers": ("number",),
@@ -64,7 +40,8 @@ def claims_page(claims: list[dict], verdicts: list[dict], notebooks: set[str]) -
         verdict = by_id[claim["id"]]
         where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
         printed = f"{where}: {claim['paper']}" if "paper" in claim else where
-        measured = verdict["why"] or measured_in_words(verdict)
+        measured = measured_in_words(claim, verdict) if verdict["measured"] else ""
+        measured = "; ".join(filter(None, (measured, verdict["why"])))
         row = [claim["says"], printed, measured, MARKS[verdict["verdict"]], links(claim, notebooks)]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |")
     return SimpleNamespace(
@@ -110,12 +87,18 @@ def score(groups: dict[str, list[str]]) -> str:
     return '<div class="score">\n' + "\n".join(bars) + f'\n<p class="score-key">{key}</p>\n</div>'
 
 
-def measured_in_words(verdict: dict) -> str:
-    """The numbers that decided, or how often the checks held where there are many."""
-    values = verdict["measured"].values()
-    if verdict["checked"] > 2 or any(isinstance(value, list) for value in values):
+def measured_in_words(claim: dict, verdict: dict) -> str:
+    """The numbers that decided, or how often the checks held where each photo counts."""
+    if claim["kind"] == "proportion":
         return f"holds {verdict['held']} times of {verdict['checked']}"
-    return " and ".join("–" if v is None else f"{v:.5g}" for v in values)
+    words = " and ".join(in_words(value) for value in verdict["measured"].values())
+    return f"proxy: {words}" if claim["kind"] == "visual" else words
+
+
+def in_words(value: float | list | None) -> str:
+    """A number, or the mean of a list, as three digits; a dash for what is missing."""
+    numbers = [v for v in (value if isinstance(value, list) else [value]) if v is not None]
+    return f"{sum(numbers) / len(numbers):.3g}" if numbers else "–"
 
 
 def test_table(test: SimpleNamespace) -> str:
@@ -167,8 +150,6 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
     pages = {}
     for path in folder.glob("*.json"):
         page = pages[path.stem] = load_page(path)
-        if hasattr(page, "photos"):
-            page.k_table = k_table(page)
         if hasattr(page, "many"):
             page.test_table = test_table(page.many.test)
         if path.stem.endswith("forensics"):
@@ -176,10 +157,33 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
     return SimpleNamespace(**pages)
 
 
+def side_by_side(data: Path, paper: dict, results: Path) -> SimpleNamespace:
+    """The ImageNet notebook of this run and of data/measured: tables, and who made them."""
+    measured = {name: read_json(data / "measured" / f"{name}.json") for name in setups.SETUPS}
+    ours = read_json(results / "imagenet" / "metrics.json")
+    pages = {f"packaged photos, {ours['provenance']['machine']}: this run": ours}
+    pages |= {f"ten ImageNet photos, {t}": measured[name] for name, t in setups.SETUPS.items()}
+    printed = paper["tables"]["table1"]
+    predicted = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
+    lines = [provenance_line(page["provenance"]) for page in pages.values()]
+    return SimpleNamespace(
+        **{arm: setups.quality(arm, printed[of], pages) for arm, of in ARMS.items()},
+        first_flips=setups.first_flips(measured),
+        prediction=setups.prediction(predicted, ours),
+        predicted=predicted,
+        evidence=setups.evidence(paper["claims"], measured, MARKS),
+        lines=". ".join(lines),
+    )
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text("utf-8"))
+
+
 def load_numbers(app, config) -> None:
     """Make `paper`, each notebook, what is in data/measured, and the tables of pages substitutions:
 
-    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ measured.resnet18.k_table }}`, `{{ claims.table }}`.
+    `{{ imagenet.table1.jnd.full.PSNR }}`, `{{ setups.full }}`, `{{ claims.table }}`.
     """
     if "JND_BOOK_RESULTS" not in os.environ:
         raise ExtensionError("build the book with `python book/build.py`")
@@ -192,6 +196,7 @@ def load_numbers(app, config) -> None:
     pages["speed"] = speed(json.loads((data / "speed.json").read_text("utf-8")))
     pages["scale"] = scale(json.loads((data / "scale.json").read_text("utf-8")))
     pages["measured"] = measured_elsewhere(data / "measured")
+    pages["setups"] = side_by_side(data, paper, results)
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))
     pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})
     pages["status"] = status(

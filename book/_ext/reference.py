@@ -11,10 +11,11 @@ from jnd.support.files import sha256
 from jnd.support.registry import fetch
 
 MARKS = {
-    "reproduced": "✓\N{NO-BREAK SPACE}reproduced",
+    "holds": "✓\N{NO-BREAK SPACE}holds",
     "partly": "◐\N{NO-BREAK SPACE}partly",
-    "not reproduced": "✗\N{NO-BREAK SPACE}not reproduced",
-    "not run": "–\N{NO-BREAK SPACE}not run",
+    "does not hold": "✗\N{NO-BREAK SPACE}does not hold",
+    "unclear": "?\N{NO-BREAK SPACE}unclear",
+    "not tested here": "–\N{NO-BREAK SPACE}not tested here",
 }
 """Verdict -> how it is shown; in this order."""
 
@@ -44,7 +45,7 @@ def checked_in(claim: Mapping[str, Any]) -> set[str]:
 
 
 def counts(verdicts: list[str]) -> str:
-    """``"2 reproduced, 1 not run"``."""
+    """``"2 holds, 1 not tested here"``."""
     return ", ".join(f"{verdicts.count(name)} {name}" for name in MARKS if name in verdicts)
 
 
@@ -127,6 +128,24 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
         precision=precision_table(values["precision"]),
         arms=arms_table(values["arms"]),
         gpu=steps_table(gpu) if gpu else "**Not measured**: no GPU was at hand.",
+        browser=in_browser(values["browser"]),
+    )
+
+
+def in_browser(found: Mapping[str, Any] | None) -> str:
+    """An update of the book's page beside one of find_jnd, and where that was measured."""
+    if found is None:
+        return "**Not measured**: no node was at hand."
+    p = found["provenance"]
+    line = f"{p['processor']}, one thread · torch {p['torch']}, node {p['node']}"
+    return (
+        "| | ms | times find_jnd |\n|---|--:|--:|\n"
+        f"| find_jnd | {found['pytorch']:.0f} | 1 |\n"
+        f"| the page's scripts | {found['page']:.0f} "
+        f"| {found['ratio']:.2f} ({found['low']:.2f} to {found['high']:.2f}) |\n\n"
+        f":::{{div}} provenance\n{line} · commit {p['commit'][:16]} · {p['date'][:10]}. "
+        f"Median of {p['rounds']} rounds, in which the two take turns, and the quartiles of the "
+        "ratio.\n:::"
     )
 
 

@@ -69,6 +69,7 @@ def quality_table(
     printed = read_data("paper")["tables"][paper]
     for column, arm in enumerate(("with", "without")):
         values = {"PSNR": printed[arm]["PSNR"] - INT64_DB, "PSNR + 331.17 dB": printed[arm]["PSNR"]}
+        values["VIF (early sewar)"] = printed[arm]["VIF"]  # nobody knows which of the two it is
         table.insert(column, f"paper, {arm}", table.index.map(printed[arm] | values))
     return table
 
@@ -131,6 +132,7 @@ def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
             "noticed_at_end": found.noticed[-1],
             "target_confidence_at_end": found.confidence[-1, :, 1],
             "distance_at_end": found.distance[-1],
+            "growth": found.distance[-1] / found.distance[len(found.distance) // 2],
             "bounded_range_at_end": bounded_range(found.x_end),
             "total_variation": total_variation(found.x0),
             "total_variation_at_end": total_variation(found.x_end),

@@ -61,45 +61,76 @@ class Planted:
         return output.logits.gather(2, category).squeeze(2)
 
 
-class PlantedBox(Planted):
-    """Box and class: RetinaNet's own training loss against the planted object as ground truth.
+class PlantedClass(Planted):
+    """Class only: cross-entropy of the class's score, summed over the anchors on the box.
 
-    Focal loss of every anchor and class and L1 distance of the offsets of the anchors on the
-    object, each divided by the number of those anchors, as torchvision has it (Lin, Goyal,
-    Girshick, He and Dollár, ICCV 2017). A detection fits whose IoU with the box is 0.5 or more.
+    A sum over n anchors is their mean with the weights of Eq. 1 n-fold and an n-th of α. A
+    detection fits whose centre is in the box, its border included.
     """
 
     def loss(self, output: DetectorOutput) -> Tensor:
-        box = resize_boxes(self.box, output.picture, output.resized)
-        overlap, matcher = box_iou(box, output.anchors), output.network.proposal_matcher
-        best = overlap == overlap.amax(1, keepdim=True)  # an object has one anchor at least
-        on_object = best | (overlap >= matcher.high_threshold)
-        undecided = ~on_object & (overlap >= matcher.low_threshold)
-
-        classes = torch.arange(output.logits.shape[2], device=box.device)
-        truth = on_object.unsqueeze(2) & (classes == self.category.view(-1, 1, 1))
-        focal = sigmoid_focal_loss(output.logits, truth.to(output.logits.dtype)).sum(2)
-        distance = (output.offsets - encode(box.unsqueeze(1), output.anchors)).abs().sum(2)
-        total = focal.where(~undecided, 0) + distance.where(on_object, 0)
-        return total.sum(1) / on_object.sum(1)
-
-    def fits(self, boxes: Tensor) -> Tensor:
-        return box_iou(boxes, self.box.unsqueeze(1)).squeeze(2) >= 0.5
-
-
-class ClassInRegion(Planted):
-    """Class only: −log of the best score of any box centred in the region, whatever its size.
-
-    A detection fits whose centre is in the region, its border included.
-    """
-
-    def loss(self, output: DetectorOutput) -> Tensor:
-        inside = self.fits(output.boxes)
-        return softplus(-self._logits(output).where(inside, -torch.inf).amax(1))
+        return softplus(-self._logits(output)).where(self.on_box(output), 0).sum(1)
 
     def fits(self, boxes: Tensor) -> Tensor:
         centre, box = (boxes[..., :2] + boxes[..., 2:]) / 2, self.box.unsqueeze(1)
         return ((centre >= box[..., :2]) & (centre <= box[..., 2:])).all(-1)
+
+    def on_box(self, output: DetectorOutput) -> Tensor:
+        """The anchors on the box as torchvision matches them, (B, A) bool.
+
+        Those with an IoU of 0.5 or more, and the one with the highest in any case.
+        """
+        overlap = self._overlap(output)
+        best = overlap == overlap.amax(1, keepdim=True)
+        return best | (overlap >= output.network.proposal_matcher.high_threshold)
+
+    def _overlap(self, output: DetectorOutput) -> Tensor:
+        """IoU of anchors and box, (B, A)."""
+        return box_iou(resize_boxes(self.box, output.picture, output.resized), output.anchors)
+
+
+class PlantedBox(PlantedClass):
+    """Box and class: the loss of :class:`PlantedClass` and the L1 distance of the offsets.
+
+    The distance is that of the anchors on the box from the offsets that lead to it, summed. A
+    detection fits whose IoU with the box is 0.5 or more.
+    """
+
+    def loss(self, output: DetectorOutput) -> Tensor:
+        return super().loss(output) + self._distance(output)
+
+    def fits(self, boxes: Tensor) -> Tensor:
+        return box_iou(boxes, self.box.unsqueeze(1)).squeeze(2) >= 0.5
+
+    def _distance(self, output: DetectorOutput) -> Tensor:
+        box = resize_boxes(self.box, output.picture, output.resized)
+        distance = (output.offsets - encode(box.unsqueeze(1), output.anchors)).abs().sum(2)
+        return distance.where(self.on_box(output), 0).sum(1)
+
+
+class TrainingLoss(PlantedBox):
+    """Box and class by RetinaNet's own training loss, the planted object being the ground truth.
+
+    The focal loss of every anchor and class in place of the cross-entropy (Lin, Goyal, Girshick,
+    He and Dollár, ICCV 2017). It is summed; torchvision divides it by the number of anchors on the
+    box.
+    """
+
+    def loss(self, output: DetectorOutput) -> Tensor:
+        on_box, least = self.on_box(output), output.network.proposal_matcher.low_threshold
+        undecided = ~on_box & (self._overlap(output) >= least)
+        classes = torch.arange(output.logits.shape[2], device=on_box.device)
+        truth = on_box.unsqueeze(2) & (classes == self.category.view(-1, 1, 1))
+        focal = sigmoid_focal_loss(output.logits, truth.to(output.logits.dtype)).sum(2)
+        return focal.where(~undecided, 0).sum(1) + self._distance(output)
+
+
+class BestBox(PlantedClass):
+    """Class only: −log of the best score of any box centred in the given one, whatever its size."""
+
+    def loss(self, output: DetectorOutput) -> Tensor:
+        inside = self.fits(output.boxes)
+        return softplus(-self._logits(output).where(inside, -torch.inf).amax(1))
 
 
 def plant(
@@ -116,11 +147,10 @@ def plant(
     Args:
         machine: a detector, from :func:`~jnd.machines.detectors.load_detector`.
         x0: (B, 3, H, W), grey levels 0..255.
-        box: x1, y1, x2, y2 in pixels of x0, (4,) for all images or (B, 4); for
-            :class:`~jnd.machines.planted.ClassInRegion` the region.
+        box: x1, y1, x2, y2 in pixels of x0, (4,) for all images or (B, 4).
         category: name of the class, one of ``machine.categories``.
-        objective: :class:`~jnd.machines.planted.PlantedBox` or
-            :class:`~jnd.machines.planted.ClassInRegion`.
+        objective: :class:`~jnd.machines.planted.PlantedBox`,
+            :class:`~jnd.machines.planted.PlantedClass` or another class of this file.
         score: the score τ from which on a detection counts.
 
     Raises:

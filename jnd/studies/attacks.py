@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from eagerpy import astensor
 from foolbox import attacks as library
-from foolbox.criteria import Misclassification, TargetedMisclassification
-from foolbox.devutils import atleast_kd
+from foolbox.criteria import Misclassification
 from foolbox.models import Model, PyTorchModel
 from torch import Tensor, nn
 
@@ -25,32 +23,19 @@ LARGEST = 256  # and of the last
 FAR = 1e4  # a step so long that float32 keeps its direction, grey levels
 
 
-class PulledUntilNoticed(TargetedMisclassification):
-    """Pulls to the target, but is content, as K is, with any answer that is not the label."""
-
-    def __init__(self, label: Tensor, target: Tensor):
-        super().__init__(target)
-        self.changed = Misclassification(label)
-
-    def __call__(self, perturbed: Any, outputs: Any) -> Any:
-        return self.changed(perturbed, outputs)
-
-
 @dataclass(frozen=True)
 class Minimising:
     """An attack that looks for the smallest change itself.
 
     Attributes:
         method: foolbox's.
-        targeted: it can be pulled to a class.
     """
 
     method: library.base.MinimizationAttack
-    targeted: bool = True
 
-    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
-        criterion = PulledUntilNoticed(label, target) if self.targeted else Misclassification(label)
-        return 255 * self.method.run(_in_0_to_1(machine, x0), x0 / 255, criterion)
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor) -> Tensor:
+        model = _in_0_to_1(machine, x0)
+        return 255 * self.method.run(model, x0 / 255, Misclassification(label))
 
 
 @dataclass(frozen=True)
@@ -65,24 +50,15 @@ class OneStep:
     method: library.base.FixedEpsilonAttack
     halvings: int = 7
 
-    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor) -> Tensor:
         unbounded = PyTorchModel(machine, bounds=(-math.inf, math.inf), device=x0.device)
-        criterion = PulledUntilNoticed(label, target)
-        direction = self.method.run(unbounded, x0, criterion, epsilon=FAR) - x0
-        direction = direction / direction.square().mean((1, 2, 3), keepdim=True).sqrt()
-
-        def step(some: Tensor, size: Tensor) -> Tensor:
-            return (x0[some] + size.view(-1, 1, 1, 1) * direction[some]).clamp(0, 255)
-
-        return smallest(x0, step, lambda some, x: flips(machine, label[some], x), self.halvings)
-
-
-class L2PGDOfRadii(library.L2ProjectedGradientDescentAttack):
-    """foolbox's, with a radius ``epsilon`` (B,) for each image."""
-
-    def get_optimizer(self, x: Any, stepsize: Any) -> Any:
-        of_each: Any = atleast_kd(stepsize, x.ndim)
-        return super().get_optimizer(x, of_each)
+        direction = self.method.run(unbounded, x0, Misclassification(label), epsilon=FAR) - x0
+        direction = direction / direction.square().mean().sqrt()
+        return smallest(
+            lambda size: (x0 + size * direction).clamp(0, 255),
+            lambda x: bool(flips(machine, label, x)),
+            self.halvings,
+        )
 
 
 @dataclass(frozen=True)
@@ -90,62 +66,48 @@ class InBall:
     """The smallest ball around x(0) in which an attack finds something that flips.
 
     Attributes:
-        method: walks within balls of given radii.
+        method: walks within a ball of a given radius.
         halvings: of the search, see :func:`~jnd.studies.attacks.smallest`.
     """
 
-    method: L2PGDOfRadii
+    method: library.L2ProjectedGradientDescentAttack
     halvings: int = 4
 
-    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
-        model = _in_0_to_1(machine, x0)
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor) -> Tensor:
+        model, criterion = _in_0_to_1(machine, x0), Misclassification(label)
 
-        def walk(some: Tensor, size: Tensor) -> Tensor:
-            radius: Any = astensor(size / 255 * math.sqrt(x0[0].numel()))
-            wanted = PulledUntilNoticed(label[some], target[some])
-            return 255 * self.method.run(model, x0[some] / 255, wanted, epsilon=radius)
+        def walk(size: float) -> Tensor:
+            radius = size / 255 * math.sqrt(x0.numel())
+            return 255 * self.method.run(model, x0 / 255, criterion, epsilon=radius)
 
-        return smallest(x0, walk, lambda some, x: flips(machine, label[some], x), self.halvings)
+        return smallest(walk, lambda x: bool(flips(machine, label, x)), self.halvings)
 
 
 def smallest(
-    x0: Tensor,
-    image_at: Callable[[Tensor, Tensor], Tensor],
-    noticed: Callable[[Tensor, Tensor], Tensor],
-    halvings: int,
+    image_at: Callable[[float], Tensor], noticed: Callable[[Tensor], bool], halvings: int
 ) -> Tensor:
     """The least changed image that flips: its size is doubled until it does, and then bisected.
 
     Args:
-        x0: (B, 3, H, W).
-        image_at: numbers of some images (n,) and a size for each (n,), the root mean square in
-            grey levels -> the images changed (n, 3, H, W).
-        noticed: these numbers and the images -> (n,) bool, whether the machine notices.
+        image_at: a size, the root mean square in grey levels -> an image changed by so much.
+        noticed: whether the machine notices an image.
         halvings: of the interval between the last size that does not flip and the first that does.
 
     Returns:
-        those images, (B, 3, H, W); NaN where nothing flips up to 256 grey levels.
+        that image; one of NaN where nothing flips up to 256 grey levels.
     """
-    found, images = x0.new_zeros(len(x0), dtype=torch.bool), torch.full_like(x0, torch.nan)
-    low, high = x0.new_zeros(len(x0)), x0.new_full((len(x0),), SMALLEST)
-
-    def look(some: Tensor, size: Tensor) -> Tensor:
-        tried = image_at(some, size)
-        flipped = noticed(some, tried)
-        images[some[flipped]] = tried[flipped]
-        return flipped
-
-    while len(left := (~found & (high <= LARGEST)).nonzero().flatten()):
-        found[left] = look(left, high[left])
-        left = left[~found[left]]
-        low[left], high[left] = high[left], 2 * high[left]
-    if len(some := found.nonzero().flatten()):
-        for _ in range(halvings):
-            middle = (low[some] + high[some]) / 2
-            flipped = look(some, middle)
-            low[some] = middle.where(~flipped, low[some])
-            high[some] = middle.where(flipped, high[some])
-    return images
+    low, high = 0.0, SMALLEST
+    while not noticed(found := image_at(high)):
+        low, high = high, 2 * high
+        if high > LARGEST:
+            return torch.full_like(found, torch.nan)
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        if noticed(tried := image_at(middle)):
+            high, found = middle, tried
+        else:
+            low = middle
+    return found
 
 
 def state_of_the_art(budget: int) -> dict[str, Attack]:
@@ -167,17 +129,16 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
     """
     if budget < 1:
         raise ValueError(f"budget = {budget}, but an attack needs at least 1 gradient")
-    one_step: dict[str, Any] = dict(rel_stepsize=1.0, steps=1, random_start=False)
     steps = math.ceil(budget / (InBall.halvings + 1))  # of a walk; it is tried so often, at least
     searches: dict[str, Any] = dict(binary_search_steps=3, steps=math.ceil(2 * budget / 3))
     searches |= dict(stepsize=0.003, initial_const=0.3, abort_early=False)
+    # steps of Madry's 2.5 ε / steps
+    walk: dict[str, Any] = dict(rel_stepsize=2.5 / steps, steps=steps, random_start=False)
     return {
-        # foolbox's fast gradient attacks refuse a target; these are the same, and don't
-        "FGSM": OneStep(library.LinfProjectedGradientDescentAttack(**one_step)),
-        "FGV": OneStep(library.L2ProjectedGradientDescentAttack(**one_step)),
-        # steps of Madry's 2.5 ε / steps
-        "PGD-L2": InBall(L2PGDOfRadii(rel_stepsize=2.5 / steps, steps=steps, random_start=False)),
-        "DeepFool": Minimising(library.L2DeepFoolAttack(steps=max(50, budget)), targeted=False),
+        "FGSM": OneStep(library.LinfFastGradientAttack()),
+        "FGV": OneStep(library.L2FastGradientAttack()),
+        "PGD-L2": InBall(library.L2ProjectedGradientDescentAttack(**walk)),
+        "DeepFool": Minimising(library.L2DeepFoolAttack(steps=max(50, budget))),
         "C&W-L2": Minimising(library.L2CarliniWagnerAttack(**searches)),
         "DDN": Minimising(library.DDNAttack(steps=budget, init_epsilon=0.3)),
     }

@@ -61,7 +61,7 @@ def darker(images: Tensor, level: float) -> Tensor:
 def along(x0: Tensor, x: Tensor) -> Distortion:
     """The same way from x(0) as to x, each image its own, in steps of equal relative distortion."""
     unit = (x - x0) / relative_distance(x, x0).view(-1, 1, 1, 1)
-    levels = (0.0003, 0.0008, 0.002, 0.004, 0.008, 0.02)
+    levels = (0.00005, 0.0001, 0.0002, 0.0004, 0.001, 0.002, 0.005, 0.015)
     return Distortion(lambda images, level: images + level * unit, levels, "relative distortion")
 
 
@@ -88,3 +88,18 @@ def contrast(images: Tensor, scale: float) -> Tensor:
 
 
 SCALINGS = {"brightness": brightness, "contrast": contrast}
+
+
+def noise_of(x0: Tensor, decibels: float, spread: float = 0.0) -> Tensor:
+    """Photos (B, 3, H, W) with Gaussian noise of exactly a PSNR, not clipped.
+
+    Args:
+        x0: grey levels.
+        decibels: PSNR of each photo, for a peak of 255.
+        spread: standard deviation with which the noise is blurred, pixels; 0: white.
+    """
+    noise = noisy(x0, 1.0) - x0
+    if spread:
+        noise = blurred(noise, spread)
+    size = 255 * 10 ** (-decibels / 20) / noise.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return x0 + size * noise

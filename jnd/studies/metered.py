@@ -33,22 +33,22 @@ class Metered(nn.Module):
         self.gradients += len(gradient)
 
 
-Attack = Callable[[Metered, Tensor, Tensor, Tensor], Tensor]
-"""Machine, x(0) (B, 3, H, W) in grey levels, label (B,), target (B,) -> the changed images, which
-need not flip; NaN where the attack itself knows that it found nothing."""
+Attack = Callable[[Metered, Tensor, Tensor], Tensor]
+"""Machine, one x(0) (1, 3, H, W) in grey levels, its label (1,) -> the changed image, which need
+not flip; NaN where the attack itself knows that it found nothing."""
 
 
 @dataclass(frozen=True)
 class Descent:
-    """The paper's own, to be called like the others: to its end, or to x(K)."""
+    """The paper's own, away from the label, called like the others: to its end, or to x(K)."""
 
     cost: Cost
     alpha: float
     max_iter: int
     stop_at_K: bool = False
 
-    def __call__(self, machine: Metered, x0: Tensor, label: Tensor, target: Tensor) -> Tensor:
-        return find_jnd(machine, x0, label=label, target=target, **vars(self)).x_end
+    def __call__(self, machine: Metered, x0: Tensor, label: Tensor) -> Tensor:
+        return find_jnd(machine, x0, label=label, **vars(self)).x_end
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Attacked:
 
     Attributes:
         images: (B, 3, H, W), grey levels; NaN where M's answer is still the label.
-        gradients: (B,), gradient evaluations, the mean over the batch that an image was in.
-        seconds: (B,), likewise.
+        gradients: (B,), gradient evaluations.
+        seconds: (B,).
     """
 
     images: Tensor
@@ -71,43 +71,37 @@ def run_attack(
     machine: nn.Module,
     x0: Tensor,
     label: Tensor,
-    target: Tensor,
     *,
-    batch: int = 1,
     progress: Callable[[range], Iterable[int]] = iter,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
 ) -> Attacked:
-    """Attack images, count the gradients and take the time.
-
-    No image influences another. But DeepFool stops when all images of a batch have flipped, so
-    one that flips early is counted for longer than it needs.
+    """Attack images one by one, count the gradients and take the time.
 
     Args:
         attack: one of :func:`~jnd.studies.attacks.state_of_the_art`, or any that is called alike.
         machine: maps pixels (B, 3, H, W) in 0..255 to logits; left as it was.
         x0: (B, 3, H, W), grey levels.
-        label, target: (B,) int64.
-        batch: images at a time.
+        label: (B,) int64.
         progress, checkpoint, checkpoint_seconds: as :func:`~jnd.descent.find_jnd` takes
             them, of images instead of iterations.
     """
     images, spent = torch.full_like(x0, torch.nan), torch.zeros(len(x0), 2, dtype=torch.float64)
     state = dict(images=images, spent=spent)
-    identity = (machine, attack, x0, label, target, batch, run_attack)  # itself: its code counts
+    identity = (machine, attack, x0, label, run_attack)  # itself: its code counts
     saved = Checkpoint(checkpoint, checkpoint_seconds, *identity)
     tf32 = getattr(machine, "precision", "float32") == "tf32"
     with frozen(machine), reproducible(x0.device, tf32), torch.random.fork_rng():
-        for first in progress(range(saved.restore(state), len(x0), batch)):
+        for i in progress(range(saved.restore(state), len(x0))):
             torch.manual_seed(0)  # DDN draws a direction where the gradient vanishes
-            metered, some = Metered(machine).eval(), torch.arange(len(x0))[first : first + batch]
+            metered, one = Metered(machine).eval(), slice(i, i + 1)
             start = perf_counter()
-            tried = attack(metered, x0[some], label[some], target[some])
-            flipped = flips(metered, label[some], tried).cpu()  # waits for the device too
-            took = torch.tensor((metered.gradients, perf_counter() - start), dtype=torch.float64)
-            spent[some] = took / len(some)
-            images[some[flipped]] = tried[flipped]
-            saved.save(first + len(some), state)
+            tried = attack(metered, x0[one], label[one])
+            flipped = bool(flips(metered, label[one], tried))  # waits for the device too
+            spent[i, 0], spent[i, 1] = metered.gradients, perf_counter() - start
+            if flipped:
+                images[one] = tried
+            saved.save(i + 1, state)
     saved.save(len(x0), state, now=True)
     return Attacked(images, *spent.T)
 

@@ -108,7 +108,9 @@ class Psychometric:
     shares: Sequence[float]
 
 
-def fit(distortion: Tensor, noticed: Tensor, seed: int = 0) -> Psychometric:
+def fit(
+    distortion: Tensor, noticed: Tensor, source: Tensor | None = None, seed: int = 0
+) -> Psychometric:
     """The psychometric function of most likelihood among all that never fall.
 
     No shape is presumed and nothing is extrapolated. Images that a level distorts unequally count
@@ -117,7 +119,8 @@ def fit(distortion: Tensor, noticed: Tensor, seed: int = 0) -> Psychometric:
     Args:
         distortion: (L, B), of B images at L growing levels.
         noticed: (L, B) bool.
-        seed: of the bootstrap, which draws images, each with all its levels.
+        source: (B,) int64, the photo that each image is cut from; None: one each.
+        seed: of the bootstrap, which draws sources, each with all its images and levels.
 
     Raises:
         ValueError: the shapes differ.
@@ -139,7 +142,7 @@ def fit(distortion: Tensor, noticed: Tensor, seed: int = 0) -> Psychometric:
 
     threshold = low = high = float("nan")
     if np.isfinite(at := _half(x, shares)):
-        threshold, low, high = np.exp([at, *_interval(half, size.shape[1], seed)]).tolist()
+        threshold, low, high = np.exp([at, *_interval(half, size.shape[1], source, seed)]).tolist()
     return Psychometric(threshold, low, high, np.exp(x).tolist(), shares.tolist())
 
 
@@ -157,13 +160,18 @@ class Exponent:
     high: float
 
 
-def fit_exponent(scales: Sequence[float], thresholds: Tensor, seed: int = 0) -> Exponent:
-    """The common exponent of thresholds (S, B) of B images at S scales; NaN where there is none."""
+def fit_exponent(
+    scales: Sequence[float], thresholds: Tensor, source: Tensor | None = None, seed: int = 0
+) -> Exponent:
+    """The common exponent of thresholds (S, B) of B images at S scales; NaN where there is none.
+
+    ``source`` and ``seed`` are as :func:`fit` takes them.
+    """
     y = thresholds.double().cpu().log().numpy()
     x = np.broadcast_to(np.log(np.array(scales))[:, None], y.shape)
     x = np.where(np.isfinite(y), x, np.nan)
     told = np.isfinite(y).sum(0) > 1  # an image measured once says nothing
-    x, y = x[:, told], y[:, told]
+    x, y, source = x[:, told], y[:, told], None if source is None else source[told]
     if not told.any():
         return Exponent(*[float("nan")] * 3)
     x, y = x - np.nanmean(x, 0), y - np.nanmean(y, 0)
@@ -172,15 +180,24 @@ def fit_exponent(scales: Sequence[float], thresholds: Tensor, seed: int = 0) -> 
     def slope(images: np.ndarray) -> float:
         return float(products[images].sum() / squares[images].sum())
 
-    return Exponent(slope(np.arange(len(squares))), *_interval(slope, len(squares), seed))
+    return Exponent(slope(np.arange(len(squares))), *_interval(slope, len(squares), source, seed))
 
 
 def _interval(
-    statistic: Callable[[np.ndarray], float], count: int, seed: int
+    statistic: Callable[[np.ndarray], float], count: int, source: Tensor | None, seed: int
 ) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a statistic of the numbers of ``count`` images."""
+    """The 95 % bootstrap interval of a statistic of the numbers of ``count`` images.
+
+    Images of one photo overlap, so it is photos that are drawn: A. C. Davison and D. V. Hinkley,
+    "Bootstrap Methods and their Application", Cambridge 1997, Section 3.8.
+    """
+    of_image = np.arange(count) if source is None else source.cpu().numpy()
+    of_photo = [np.flatnonzero(of_image == photo) for photo in np.unique(of_image)]
     rng = np.random.default_rng(seed)
-    draws = [statistic(rng.integers(count, size=count)) for _ in range(RESAMPLES)]
+    draws = []
+    for _ in range(RESAMPLES):
+        drawn = rng.integers(len(of_photo), size=len(of_photo))
+        draws.append(statistic(np.concatenate([of_photo[photo] for photo in drawn])))
     low, high = np.nanquantile(draws, [0.025, 0.975])
     return float(low), float(high)
 

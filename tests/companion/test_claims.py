@@ -21,23 +21,23 @@ METRICS = {
 
 
 def verdict(*checks, **claim):
-    return judge({"id": "x", "checks": list(checks)} | claim, METRICS, "tiny")
+    return judge({"id": "x", "kind": "proportion", "checks": list(checks)} | claim, METRICS, "tiny")
 
 
 @pytest.mark.parametrize(
     "check, held, checked, word",
     [
         ("toy.K > 0", 2, 3, "partly"),
-        ("toy.K > -2", 3, 3, "reproduced"),
-        ("toy.K.0 > 3", 0, 1, "not reproduced"),
+        ("toy.K > -2", 3, 3, "holds"),
+        ("toy.K.0 > 3", 0, 1, "does not hold"),
         ("toy.fools = 1", 2, 3, "partly"),
-        ("toy.psnr.full > toy.psnr.none", 1, 1, "reproduced"),
-        ("toy.psnr.full < toy.psnr.none", 0, 1, "not reproduced"),
-        ("toy.psnr.none > toy.psnr.full ± 3", 1, 1, "reproduced"),
-        ("toy.psnr.full = 39 ± 1.3", 1, 1, "reproduced"),
-        ("toy.psnr.full = 39 ± 1.1", 0, 1, "not reproduced"),
-        ("toy.missing > 0", 0, 1, "not reproduced"),
-        ("toy.K < toy.K ± 1", 3, 3, "reproduced"),
+        ("toy.psnr.full > toy.psnr.none", 1, 1, "holds"),
+        ("toy.psnr.full < toy.psnr.none", 0, 1, "does not hold"),
+        ("toy.psnr.none > toy.psnr.full ± 3", 1, 1, "holds"),
+        ("toy.psnr.full = 39 ± 1.3", 1, 1, "holds"),
+        ("toy.psnr.full = 39 ± 1.1", 0, 1, "does not hold"),
+        ("toy.missing > 0", 0, 1, "does not hold"),
+        ("toy.K < toy.K ± 1", 3, 3, "holds"),
     ],
 )
 def test_checks(check, held, checked, word):
@@ -51,10 +51,51 @@ def test_several_checks_count_together():
     assert found.measured == {"toy.K": [3, -1, 7], "toy.psnr.full": 40.2}
 
 
+@pytest.mark.parametrize(
+    "check, word",
+    [
+        ("pairs.higher > pairs.lower", "holds"),
+        ("pairs.higher < pairs.lower", "does not hold"),
+        ("pairs.mixed > pairs.lower", "unclear"),
+        ("pairs.mixed > pairs.lower ± 9", "holds"),
+        ("pairs.lower > pairs.lower", "unclear"),
+        ("pairs.lower > pairs.lower ± 0.1", "holds"),
+        ("pairs.missing > pairs.lower", "unclear"),
+    ],
+)
+def test_an_order_of_pairs_is_judged_by_the_interval_of_their_difference(check, word):
+    values = {
+        "lower": [1.0, 2.0, 3.0, 4.0],
+        "higher": [3.0, 4.1, 5.2, 5.9],
+        "mixed": [-1.0, 4.5, 1.5, 5.5],
+        "missing": [None, None, 5.0, 6.5],
+    }
+    claim = {"id": "x", "kind": "order", "checks": [check]}
+    assert judge(claim, {"pairs": {"values": values}}, "tiny").verdict == word
+
+
+def test_several_orders_of_pairs_share_their_certainty():
+    """Of three pairs one interval excludes 0; of ten such together none does."""
+    values = {"lower": [0.0, 0.0, 0.0], "higher": [1.0, 1.4, 2.0]}
+    claim = {"id": "x", "kind": "order", "checks": ["pairs.higher > pairs.lower"]}
+    found = judge(claim, {"pairs": {"values": values}}, "tiny")
+    assert found.verdict == "holds"
+    claim["checks"] *= 10
+    assert judge(claim, {"pairs": {"values": values}}, "tiny").verdict == "unclear"
+
+
+def test_a_printed_number_is_the_paper_profiles_to_decide():
+    claim = {"id": "x", "kind": "number", "checks": ["toy.psnr.full = 39 ± 0.1"]}
+    found = judge(claim, METRICS, "tiny")
+    assert found.verdict == "not tested here" and found.measured == {"toy.psnr.full": 40.2}
+    assert found.why == "only the profile paper can tell"
+    assert judge(claim, METRICS, "paper").verdict == "does not hold"
+
+
 def test_what_cannot_be_told_is_not_run_and_says_why():
     assert verdict("toy.K > 0", only="paper").why == "only the profile paper can tell"
     assert verdict("other.K > 0").why == "the notebook other has no results in the profile tiny"
-    assert verdict(why="no time").verdict == "not run"
+    assert verdict(why="no time").verdict == "not tested here"
 
 
 def test_checks_that_make_no_sense():
@@ -87,15 +128,17 @@ def test_each_number_of_the_tables_has_its_claim():
 
 
 def test_a_verdict_that_changes_unannounced_is_found(monkeypatch):
-    monkeypatch.setitem(read_data("verdicts"), "tiny", {"x": "reproduced", "y": "not run"})
-    same = [claims.Verdict("x", "reproduced"), claims.Verdict("y", "not run")]
+    monkeypatch.setitem(read_data("verdicts"), "tiny", {"x": "holds", "y": "not tested here"})
+    same = [claims.Verdict("x", "holds"), claims.Verdict("y", "not tested here")]
     assert unannounced(same, "tiny") == []
     changed = [claims.Verdict("x", "partly", 1, 2), same[1]]
-    assert unannounced(changed, "tiny") == ["x: announced reproduced, found partly (1 of 2 checks)"]
+    assert unannounced(changed, "tiny") == ["x: announced holds, found partly (1 of 2 checks)"]
 
 
 def test_the_command_writes_the_verdicts_and_fails_when_they_change(monkeypatch, tmp_path):
-    monkeypatch.setitem(read_data("paper"), "claims", [{"id": "x", "checks": ["toy.K > 0"]}])
+    monkeypatch.setitem(
+        read_data("paper"), "claims", [{"id": "x", "kind": "proportion", "checks": ["toy.K > 0"]}]
+    )
     folder = tmp_path / "tiny"
     (folder / "toy").mkdir(parents=True)
     (folder / "toy" / "metrics.json").write_text(json.dumps(METRICS["toy"]))
@@ -103,6 +146,6 @@ def test_the_command_writes_the_verdicts_and_fails_when_they_change(monkeypatch,
     claims.main(folder)
     assert json.loads((folder / "claims.json").read_text())[0]["verdict"] == "partly"
     assert judge_all(folder)[0].held == 2
-    monkeypatch.setitem(read_data("verdicts"), "tiny", {"x": "reproduced"})
-    with pytest.raises(SystemExit, match="x: announced reproduced, found partly"):
+    monkeypatch.setitem(read_data("verdicts"), "tiny", {"x": "holds"})
+    with pytest.raises(SystemExit, match="x: announced holds, found partly"):
         claims.main(folder)

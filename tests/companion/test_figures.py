@@ -264,8 +264,11 @@ def test_dependence_shows_medians_with_a_tick_at_each_value():
         "K": torch.tensor([[4.0, 8.0, 6.0], [2.0, torch.nan, 4.0]]),
         "JND(M)": torch.ones(2, 3),
     }
-    figure = figures.dependence({"α": {"M": ([0.5, 2.0], measured)}})
-    top, bottom = figure.axes
+    figure = figures.dependence(
+        {"α": {"M": ([0.5, 2.0], measured)}, "rank": {"M": (["away", 3], measured)}}
+    )
+    top, other, bottom, _ = figure.axes
+    assert [t.get_text() for t in other.get_xticklabels()] == ["away", "3"]
     assert lines(top)["M"].get_ydata().tolist() == [6, 2] and top.get_ylabel() == "K"
     assert [t.get_text() for t in bottom.get_xticklabels()] == ["0.5", "2"]
     assert bottom.get_xlabel() == "α"

@@ -1,14 +1,17 @@
 import pytest
 import torch
 from detection import tiny_detector
+from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
 from units import GREY
 
 from jnd import Cost, find_jnd
-from jnd.machines import ClassInRegion, PlantedBox, plant
+from jnd.machines import BestBox, PlantedBox, PlantedClass, TrainingLoss, plant
+from jnd.machines.boxes import resize_boxes
 
 BOX = (20.0, 14.0, 44.0, 40.0)
-DETECTIONS = [PlantedBox, ClassInRegion]
+DETECTIONS = [PlantedBox, PlantedClass, TrainingLoss, BestBox]
+BOXES = [BOX, (30.0, 30.0, 33.0, 32.0), (0.0, 0.0, 64.0, 56.0)]
 
 
 def pictures(generator, count=3):
@@ -24,9 +27,12 @@ def planted(kind, count=3, category=1, score=0.9, box=BOX):
 
 
 @pytest.mark.parametrize("size", [64, 80])
-@pytest.mark.parametrize("box", [BOX, (30.0, 30.0, 33.0, 32.0), (0.0, 0.0, 64.0, 56.0)])
-def test_the_loss_of_box_and_class_is_torchvisions(size, box, generator):
-    """Image by image, where torchvision takes a batch's mean; also of boxes without an anchor."""
+@pytest.mark.parametrize("box", BOXES)
+def test_the_training_loss_is_torchvisions(size, box, generator):
+    """Image by image, where torchvision takes a batch's mean; also of boxes without an anchor.
+
+    Summed, where torchvision divides by the anchors on the box.
+    """
     detector = tiny_detector(size)
     output = detector(pictures(generator))
     scale = torch.tensor(
@@ -47,8 +53,40 @@ def test_the_loss_of_box_and_class_is_torchvisions(size, box, generator):
         for i in range(3)
     ]
     assert torch.allclose(
-        planted(PlantedBox, box=box).loss(output), torch.stack(expected), rtol=1e-4
+        planted(TrainingLoss, box=box).loss(output),
+        len(anchors_on(box, output)) * torch.stack(expected),
+        rtol=1e-4,
     )
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_box_and_class_is_cross_entropy_and_l1_anchor_by_anchor(box, generator):
+    output = tiny_detector()(pictures(generator))
+    coder, wanted = BoxCoder((1.0, 1.0, 1.0, 1.0)), in_resized(box, output)
+    for i in range(3):
+        entropy, distance = 0.0, 0.0
+        for a in anchors_on(box, output):
+            entropy -= output.logits[i, a, 1].sigmoid().log()
+            offsets = coder.encode_single(wanted, output.anchors[a : a + 1])[0]
+            distance += (output.offsets[i, a] - offsets).abs().sum()
+        assert planted(PlantedClass, box=box).loss(output)[i].item() == pytest.approx(
+            entropy.item(), rel=1e-4
+        )
+        assert planted(PlantedBox, box=box).loss(output)[i].item() == pytest.approx(
+            (entropy + distance).item(), rel=1e-4
+        )
+
+
+def in_resized(box, output):
+    return resize_boxes(torch.tensor([box]), output.picture, output.resized)
+
+
+def anchors_on(box, output):
+    """As torchvision's own matcher has them."""
+    matches = Matcher(0.5, 0.4, allow_low_quality_matches=True)(
+        box_iou(in_resized(box, output), output.anchors)
+    )
+    return (matches >= 0).nonzero().flatten().tolist()
 
 
 @pytest.mark.parametrize("kind", DETECTIONS)
@@ -67,9 +105,9 @@ def test_the_gradient_is_that_of_finite_differences(kind, generator):
     )
 
 
-def test_the_loss_of_the_class_asks_for_one_box_in_the_region(generator):
+def test_the_loss_of_the_best_box_asks_for_one_box_in_the_region(generator):
     output = tiny_detector()(pictures(generator))
-    region = planted(ClassInRegion)
+    region = planted(BestBox)
     for i, boxes in enumerate(output.boxes):
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
         inside = (20 <= x) & (x <= 44) & (14 <= y) & (y <= 40)
@@ -79,7 +117,7 @@ def test_the_loss_of_the_class_asks_for_one_box_in_the_region(generator):
 
 
 def test_the_region_is_for_centres_whatever_the_size():
-    region, box = planted(ClassInRegion, 1), planted(PlantedBox, 1)
+    region, box = planted(PlantedClass, 1), planted(PlantedBox, 1)
     boxes = torch.tensor(
         [
             [
@@ -108,7 +146,7 @@ def test_noticed_agrees_with_torchvisions_postprocessing(kind, generator):
                 objective = planted(kind, 12, category, score, box)
 
                 def fits(boxes, box=box):
-                    if kind is PlantedBox:
+                    if kind in {PlantedBox, TrainingLoss}:
                         return box_iou(boxes, torch.tensor([box]))[:, 0] >= 0.5
                     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
                     return (
@@ -167,7 +205,7 @@ def test_one_descent_finds_what_was_planted(kind, generator):
 )
 def test_what_cannot_be_planted(wrong, message, generator):
     detector = tiny_detector(spread=0.6)
-    arguments = dict(box=BOX, category="car", objective=ClassInRegion, score=0.99) | wrong
+    arguments = dict(box=BOX, category="car", objective=PlantedClass, score=0.99) | wrong
     with pytest.raises(ValueError, match=message):
         plant(detector, pictures(generator), **arguments)
 

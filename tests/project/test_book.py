@@ -12,22 +12,32 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from nbformat import v4
+from PIL import Image
 
+from jnd import find_jnd, load_machine
+from jnd.companion.browser import NETWORK, SIDE, defaults
+from jnd.datasets import load_photos, read_rgb
 from jnd.support.checkout import read_data
+from jnd.support.registry import fetch
 
 ROOT = Path(__file__).resolve().parents[2]
+BROWSER = Path(__file__).parent / "browser"
 RESULTS = os.environ.get("JND_TEST_RESULTS")
 CHROMIUM = runpy.run_path(str(ROOT / "book" / "build.py"))["chromium"]()
 LACKING = [
@@ -42,6 +52,8 @@ PIXEL = (
 REPOSITORY = "https://github.com/owner/name"
 SEARCH = "search.html?q=just+noticeable"
 ROW = {"PSNR": 38.84, "UQI": 0.98, "SCC": 0.87, "VIF": None}  # None: not a finite number
+ROW["VIF (early sewar)"] = 0.99
+CONFIDENT = {"K": [3], "target_confidence_at_end": [0.9]}
 METRICS = {
     "provenance": {
         "profile": "tiny",
@@ -54,6 +66,7 @@ METRICS = {
         "device": "abacus",
         "packages": {"python": "3.99", "torch": "9.9"},
         "seconds": 61.4,
+        "parameters": {"end_iters": {"full": 300, "none": 40}},
     },
     "values": {
         "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},
@@ -61,11 +74,12 @@ METRICS = {
         "confidence": {
             way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")
         },
-        "arms": {way: {arm: {"K": [3]} for arm in ("full", "none")} for way in ("box", "class")},
+        "arms": {way: {arm: {"K": [3]} for arm in ("full", "none")} for way in ("box", "class")}
+        | {arm: CONFIDENT for arm in ("full", "none")},
     },
 }
 VIEWER = {
-    **{"photo": "cat_eye", "names": ["cat", "cup"], "k": [0, 3, 9], "K": 3},
+    **{"photo": "king_penguin", "names": ["cat", "cup"], "k": [0, 3, 9], "K": 3},
     **{"confidence": [[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]], "distance": [0, 2, 5], "norm": 1000},
     **{"reach": 1.5, "strip": f"data:image/png;base64,{PIXEL}", "provenance": "Profile tiny"},
 }
@@ -130,7 +144,7 @@ def write_results(folder: Path) -> None:
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "viewer.json").write_text(json.dumps(VIEWER))
     verdicts = [
-        {"id": claim["id"], "verdict": "not run", "why": "it is a test"}
+        {"id": claim["id"], "verdict": "not tested here", "measured": None, "why": "it is a test"}
         for claim in read_data("paper")["claims"]
     ]
     (folder.parent / "claims.json").write_text(json.dumps(verdicts))
@@ -158,6 +172,8 @@ def root(tmp_path_factory) -> Path:
     (root / "CITATION.cff").write_text(
         re.sub("^(# )?repository-code:.*", f"repository-code: {REPOSITORY}", citation, flags=re.M)
     )
+    made = run("-m", "jnd.companion.browser", root / "results" / "live")
+    assert made.returncode == 0, made.stderr
     for name in re.findall(r"file: notebooks/(\w+)", (root / "book" / "_toc.yml").read_text()):
         if RESULTS:
             shutil.copytree(ROOT / RESULTS / name, root / "results" / "tiny" / name)
@@ -177,11 +193,15 @@ def pages(root) -> dict[Path, Page]:
 
 
 @pytest.fixture(scope="module")
-def visits(pages, root) -> list[dict]:
-    """What headless Chromium saw on every page (browser/visit.mjs), on each screen."""
-    browser = Path(__file__).parent / "browser"
+def npm() -> None:
+    """The packages that the scripts in browser/ need."""
     quiet = ("--prefer-offline", "--no-audit", "--no-fund")
-    subprocess.run(["npm", "ci", *quiet], cwd=browser, check=True, capture_output=True)
+    subprocess.run(["npm", "ci", *quiet], cwd=BROWSER, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def address(pages, root) -> Iterator[str]:
+    """Of the book on a server."""
 
     class Silent(SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -190,24 +210,34 @@ def visits(pages, root) -> list[dict]:
     handler = partial(Silent, directory=root / "out" / "_build" / "html")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        addresses = [*(path.as_posix() for path in pages), SEARCH]
-        done = subprocess.run(
-            ["node", browser / "visit.mjs", CHROMIUM, address, *addresses],
-            text=True,
-            capture_output=True,
-        )
+        yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+def in_chromium(script: str, address: str, *arguments: str) -> Any:
+    """What one of the scripts in browser/ prints."""
+    command = ["node", BROWSER / script, CHROMIUM or "", address, *arguments]
+    done = subprocess.run(command, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout.replace(address, "/"))
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def visits(pages, address, npm) -> list[dict]:
+    """What headless Chromium saw on every page (browser/visit.mjs), on each screen."""
+    addresses = [*(path.as_posix() for path in pages), SEARCH]
+    seen = in_chromium("visit.mjs", address, *addresses)
+    for one in seen:
+        one["requests"] = [url.replace(address, "/") for url in one["requests"]]
     assert len(seen) == 4 * len(addresses)  # desktop and phone, light and dark
     return seen
 
 
 def test_every_page_is_there(pages):
     names = (
-        "index claims notebooks/idea method notebooks/reading notebooks/imagenet step-by-step "
-        "real-photos notebooks/cifar10 real-cifar10 notebooks/detection real-road "
+        "index notebooks/idea step-by-step your-own-photo method notebooks/imagenet real-photos "
+        "notebooks/cifar10 "
+        "real-cifar10 notebooks/detection real-road claims notebooks/reading notebooks/derivation "
         "notebooks/forensics notebooks/comparison notebooks/psychometrics "
         "reproduce many-photos machines-and-data status speed api bibliography genindex search"
     )
@@ -266,6 +296,7 @@ def test_the_status_page_says_what_made_each_notebook(pages):
     assert [re.search(r"notebooks/(\w+).html", table)[1] for table in tables] == [
         "cifar10",
         "comparison",
+        "derivation",
         "detection",
         "forensics",
         "idea",
@@ -288,7 +319,7 @@ def test_the_status_page_says_what_made_each_notebook(pages):
     of_cifar10 = sum(
         "cifar10." in str(claim.get("checks")) for claim in read_data("paper")["claims"]
     )
-    assert f"<p>{of_cifar10} not run</p>" in tables[0] and "no claim" in tables[3]
+    assert f"<p>{of_cifar10} not tested here</p>" in tables[0] and "no claim" in tables[2]
 
 
 def test_every_file_is_listed_with_its_hash_and_every_machine_with_its_card(pages):
@@ -419,6 +450,68 @@ def test_the_slider_moves_pictures_line_and_words_together(visits):
         assert " = K:" in before["text"] and before["text"] != after["text"]
         assert len(before["places"]) == 3
         assert all(old != new for old, new in zip(before["places"], after["places"], strict=True))
+
+
+@pytest.fixture(scope="module")
+def readers_photos(tmp_path_factory) -> list[str]:
+    """Four packaged photos, and files: one of 12 megapixels, and one that lies on its side."""
+    folder = tmp_path_factory.mktemp("photos")
+    large, turned = folder / "large.jpg", folder / "turned.jpg"
+    Image.open(fetch("coffee.png")).resize((4000, 3000)).save(large, quality=90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    pixels = np.rot90(read_rgb(fetch("grace_hopper.jpg")).permute(1, 2, 0).numpy()[:, :-1])
+    Image.fromarray(pixels).save(turned, quality=95, exif=exif)
+    return ["coffee", "cat", "rocket", "motorcycle", str(large), str(turned)]
+
+
+@in_a_browser
+def test_a_photo_in_the_page_descends_as_in_find_jnd(pages, address, npm, root, readers_photos):
+    on_disk = root / "out" / "_build" / "html" / "your-own-photo.html"
+    by_http, by_file = (
+        in_chromium("photos.mjs", place, *readers_photos)
+        for place in (f"{address}your-own-photo.html", on_disk.as_uri())
+    )
+    assert by_http["answers"] == by_file["answers"]
+    assert by_http["complaints"] == by_file["complaints"] == []
+    for request in by_http["requests"]:  # nothing is uploaded
+        assert request.startswith((f"GET {address}", "GET blob:", "GET data:")), request
+    assert by_http["busy"] < 500  # milliseconds at a time, on however busy a machine
+    found = by_http["answers"]
+    rgba = torch.tensor([one["pixels"] for one in found]).view(-1, SIDE, SIDE, 4)
+    x0 = rgba[..., :3].permute(0, 3, 1, 2).float()
+    error = (x0 - load_photos(readers_photos, SIDE)[0]).abs().amax(1)
+    assert ((error <= 1).double().mean((1, 2)) >= 0.995).all()
+    machine = load_machine(NETWORK, device="cpu")
+    expected = find_jnd(machine, x0, max_iter=defaults()["updates"], stop_at_K=True)
+    assert [one["K"] for one in found] == expected.K.tolist()
+    assert [one["label"] for one in found] == expected.objective.label.tolist()
+    # closer is not to be had: float32's own rounding moves it by as much
+    assert [one["jnd"] for one in found] == pytest.approx(expected.jnd.tolist(), rel=3e-3)
+    at_K = expected.confidence[expected.K, range(len(found)), 0]
+    assert [one["confidence"][0] for one in found] == pytest.approx(at_K.tolist(), abs=0.01)
+    in_8bit = machine(expected.x_jnd.round().clamp(0, 255)).argmax(1) != expected.objective.label
+    assert ["still fools" in one["saved"] for one in found] == in_8bit.tolist()
+
+
+@in_a_browser
+def test_what_is_no_photo_is_refused_in_a_sentence(pages, address, npm, tmp_path):
+    text, small = tmp_path / "notes.txt", tmp_path / "small.png"
+    text.write_text("no picture")
+    Image.new("RGB", (20, 20)).save(small)
+    said = in_chromium("photos.mjs", f"{address}your-own-photo.html", str(text), str(small))
+    assert [one["note"] for one in said["answers"]] == [
+        "This browser sees no picture in that file: take a JPEG, a PNG or a WebP.",
+        "That picture has 20 × 20 pixels, and 32 each way are needed.",
+    ]
+
+
+@in_a_browser
+def test_the_scripts_are_free_of_what_eslint_finds(npm):
+    command = ["npx", "--prefix", BROWSER, "eslint", "--config", BROWSER / "eslint.config.mjs"]
+    places = ["book/_static", "book/live", "tests/project/browser"]
+    done = subprocess.run([*command, *places], cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @in_a_browser

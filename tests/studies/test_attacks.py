@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from foolbox.criteria import TargetedMisclassification
 from units import GREY
 
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.machines import Plane
-from jnd.studies.attacks import PulledUntilNoticed, smallest, state_of_the_art
+from jnd.studies.attacks import smallest, state_of_the_art
 from jnd.studies.metered import Descent, run_attack
 
 BUDGET = 40
@@ -32,7 +31,7 @@ def x0(plane, generator):
 
 def attack(name, plane, x0, budget=BUDGET):
     label = torch.zeros(len(x0), dtype=torch.int64)
-    return run_attack(state_of_the_art(budget)[name], plane, x0, label, 1 - label)
+    return run_attack(state_of_the_art(budget)[name], plane, x0, label)
 
 
 @pytest.mark.parametrize(
@@ -71,24 +70,12 @@ def test_each_image_is_on_its_own_and_counted(plane, x0, name):
         assert (both.gradients >= BUDGET).all()
 
 
-@pytest.mark.parametrize("name", [*state_of_the_art(BUDGET), "descent"])
-def test_a_batch_gives_what_its_images_give_alone(plane, x0, name):
-    x0 = torch.cat((x0, x0[:1]))
-    label = torch.zeros(3, dtype=torch.int64)
-    attacks = state_of_the_art(BUDGET) | {"descent": Descent(Cost.arm("none"), 100.0, 60, True)}
-    alone, two = (run_attack(attacks[name], plane, x0, label, 1 - label, batch=n) for n in (1, 2))
-    assert torch.allclose(two.images, alone.images, atol=1e-3)
-    assert two.gradients[0] == two.gradients[1] and two.gradients[2] == alone.gradients[2]
-    if name != "DeepFool":
-        assert two.gradients.sum() == alone.gradients.sum()
-
-
 def test_our_descent_is_counted_as_it_says(plane, x0):
     settings = dict(alpha=100.0 / GREY, max_iter=60, cost=Cost.arm("none"))
     label = torch.zeros(2, dtype=torch.int64)
-    to_K = run_attack(Descent(**settings, stop_at_K=True), plane, x0, label, 1 - label)
-    to_end = run_attack(Descent(**settings), plane, x0, label, 1 - label)
-    alone = find_jnd(plane, x0, target=1, **settings)
+    to_K = run_attack(Descent(**settings, stop_at_K=True), plane, x0, label)
+    to_end = run_attack(Descent(**settings), plane, x0, label)
+    alone = find_jnd(plane, x0, **settings)
     extra = to_K.gradients - alone.K  # that of x(K) itself is taken before it leaves
     assert (alone.K > 0).all() and ((extra == 0) | (extra == 1)).all()
     assert torch.allclose(to_K.images, alone.x_jnd) and torch.allclose(to_end.images, alone.x_end)
@@ -106,7 +93,7 @@ def test_an_interrupted_attack_goes_on_where_it_was(plane, x0, name, tmp_path):
         return state_of_the_art(BUDGET)[name]
 
     def run(**options):
-        return run_attack(attack(), plane, x0, label, 1 - label, **options)
+        return run_attack(attack(), plane, x0, label, **options)
 
     def interrupted(images):
         for i in images:
@@ -130,50 +117,53 @@ def test_an_interrupted_attack_goes_on_where_it_was(plane, x0, name, tmp_path):
 
 def test_what_does_not_flip_has_no_image(plane, x0):
     label = torch.zeros(2, dtype=torch.int64)
-    found = run_attack(lambda machine, x0, label, target: x0, plane, x0, label, 1 - label)
+    found = run_attack(lambda machine, x0, label: x0, plane, x0, label)
     assert found.images.isnan().all() and found.gradients.tolist() == [0, 0]
 
 
-def test_the_criterion_pulls_to_the_target_and_takes_any_other_answer():
-    label, target = torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1])
-    logits = torch.eye(3)  # the answers are label, target and neither
-    criterion = PulledUntilNoticed(label, target)
-    assert isinstance(criterion, TargetedMisclassification)  # what foolbox asks
-    assert criterion.target_classes.raw.tolist() == [1, 1, 1]
-    assert criterion(logits, logits).tolist() == [False, True, True]
-    assert TargetedMisclassification(target)(logits, logits).tolist() == [False, True, False]
+@pytest.mark.parametrize("name", ["DeepFool", "DDN", "PGD-L2", "C&W-L2"])
+def test_any_other_answer_will_do(name, generator):
+    """Of two classes to flip to, as far as their planes, the nearer one is taken."""
+    normals = torch.randn(2, 3, 8, 8, generator=generator)
+    normals /= normals.flatten(1).norm(dim=1).view(2, 1, 1, 1)
+
+    class Three(torch.nn.Module):
+        """Logits of the label, of a class 40 grey levels away and of one 10 away."""
+
+        def forward(self, pixels):
+            along = ((pixels - 120)[:, None] * normals).flatten(2).sum(2)
+            far, near = (along - along.new_tensor([40.0, 10.0])).unbind(1)
+            return 0.1 * torch.stack((torch.zeros_like(far), far, near), 1)
+
+    x0 = torch.full((1, 3, 8, 8), 120.0)
+    found = run_attack(state_of_the_art(100)[name], Three(), x0, torch.tensor([0])).images
+    assert Three()(found).argmax(1) == 2
+    assert (found - x0).norm().item() == pytest.approx(10, rel=0.1)
 
 
-def test_the_smallest_sizes_are_bracketed_and_bisected():
-    """Each image on its own, and none looked at again once it has flipped at a doubled size."""
-    borders, looked = torch.tensor([0.01, 0.0625, 0.7, 3.0, 200.0]), []
+@pytest.mark.parametrize("border", [0.01, 0.0625, 0.7, 3.0, 200.0])
+def test_the_smallest_size_is_bracketed_and_bisected(border):
+    looked = []
 
-    def image_at(some, size):
-        looked.append(some.tolist())
-        return size.view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
+    def image_at(size):
+        looked.append(size)
+        return torch.full((1, 3, 2, 2), size)
 
-    found = smallest(
-        torch.zeros(5, 3, 2, 2),
-        image_at,
-        lambda some, images: images[:, 0, 0, 0] >= borders[some],
-        7,
-    )[:, 0, 0, 0]
-    bracket = borders.clamp(min=1 / 16)
-    assert ((borders <= found) & (found <= borders + bracket / 2**6)).all()
-    assert looked == (
-        [[0, 1, 2, 3, 4]] + 4 * [[2, 3, 4]] + 2 * [[3, 4]] + 6 * [[4]] + 7 * [[0, 1, 2, 3, 4]]
-    )
+    found = smallest(image_at, lambda image: image[0, 0, 0, 0].item() >= border, 7).max().item()
+    assert border <= found <= border + max(border, 1 / 16) / 2**6
+    doubled = [1 / 16 * 2**i for i in range(20)]
+    count = next(i for i, size in enumerate(doubled) if size >= border) + 1
+    assert looked[:count] == doubled[:count] and len(looked) == count + 7
 
 
 def test_a_direction_in_which_nothing_flips():
     asked = []
 
-    def image_at(some, size):
-        asked.extend(size.tolist())
-        return size.view(-1, 1, 1, 1).expand(-1, 3, 1, 1)
+    def image_at(size):
+        asked.append(size)
+        return torch.full((1, 3, 1, 1), size)
 
-    found = smallest(torch.zeros(2, 3, 1, 1), image_at, lambda some, images: some == 1, 3)
-    assert found[0].isnan().all() and found[1].max() == 1 / 16 / 2**3
+    assert smallest(image_at, lambda image: False, 3).isnan().all()
     assert max(asked) == 256
 
 

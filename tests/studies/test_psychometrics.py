@@ -230,6 +230,38 @@ def test_a_distortion_of_nothing_is_allowed():
     assert more.threshold == pytest.approx(fit(sizes, seen).threshold)
 
 
+def test_squares_of_one_photo_count_once_in_the_intervals():
+    """The same 20 images shown five times over tell no more than once."""
+    sizes, seen = observers(20)
+    once, source = fit(sizes, seen), torch.arange(100) % 20
+    again = fit(sizes.repeat(1, 5), seen.repeat(1, 5), source)
+    assert (again.threshold, again.low, again.high) == pytest.approx(
+        (once.threshold, once.low, once.high)
+    )
+    as_if_new = fit(sizes.repeat(1, 5), seen.repeat(1, 5))
+    assert math.log(as_if_new.high / as_if_new.low) < 0.7 * math.log(again.high / again.low)
+
+    thresholds = torch.rand(2, 20, generator=torch.Generator().manual_seed(2)) + 1
+    once = fit_exponent([0.5, 1.0], thresholds)
+    again = fit_exponent([0.5, 1.0], thresholds.repeat(1, 5), source)
+    assert vars(again) == pytest.approx(vars(once))
+
+
+def test_the_interval_of_photos_holds_as_often_as_it_should():
+    """Squares whose thresholds share their photo's: 30 photos, 4 squares each, median 1."""
+    generator, held = torch.Generator().manual_seed(0), 0
+    for seed in range(100):
+        own = torch.randn(30, 1, generator=generator) + 0.3 * torch.randn(
+            30, 4, generator=generator
+        )
+        sizes = torch.logspace(-2, 2, 30)[:, None].expand(-1, 120)
+        found = fit(
+            sizes, sizes >= own.exp().flatten(), torch.arange(30).repeat_interleave(4), seed
+        )
+        held += found.low <= 1 <= found.high
+    assert 88 <= held <= 99
+
+
 def test_shapes_that_differ_are_refused():
     sizes, seen = observers(5)
     with pytest.raises(ValueError, match=r"two \(L, B\), not \(6, 5\) and \(6, 4\)"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from jnd.studies.statistics import compare_pairs, mean_interval
+from jnd.studies.statistics import compare_pairs, joint_interval, mean_interval, next_value
 
 
 def test_p_and_difference_are_scipys(generator):
@@ -62,3 +62,37 @@ def test_a_mean_of_nothing_or_of_equal_values_has_no_interval():
     nothing, equal = mean_interval(torch.tensor([math.nan])), mean_interval(torch.ones(4))
     assert nothing.n == 0 and math.isnan(nothing.mean) and math.isnan(nothing.low)
     assert equal.mean == 1 and math.isnan(equal.low) and math.isnan(equal.high)
+
+
+def test_a_joint_interval_is_scipys_at_a_higher_level(generator):
+    values = torch.randn(6, generator=generator, dtype=torch.float64)
+    found = joint_interval(torch.cat((values, torch.tensor([math.nan]))), 12)
+    expected = stats.ttest_1samp(values.numpy(), 0).confidence_interval(1 - 0.05 / 12)
+    assert found.n == 6 and found.mean == pytest.approx(values.mean().item())
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+
+
+def test_of_twelve_joint_intervals_all_hold_as_often_as_they_say(generator):
+    """In 500 families of 12 samples of 6, all hold in at least 475 (standard deviation 4.9)."""
+    held = 0
+    for _ in range(500):
+        samples = 1 + torch.randn(12, 6, generator=generator, dtype=torch.float64)
+        found = [joint_interval(sample, 12) for sample in samples]
+        held += all(of.low < 1 < of.high for of in found)
+    assert 462 <= held <= 492
+
+
+def test_too_few_values_have_no_joint_interval():
+    alone, nothing = joint_interval(torch.tensor([2.0]), 3), joint_interval(torch.tensor([]), 3)
+    assert alone.n == 1 and alone.mean == 2 and math.isnan(alone.low)
+    assert nothing.n == 0 and math.isnan(nothing.mean) and math.isnan(nothing.high)
+
+
+def test_the_next_value_lies_in_its_interval_as_often_as_it_says(generator):
+    """Of 2,000 samples of 3, about 1,900 intervals hold a fourth value (standard deviation 10)."""
+    samples = 5 + 2 * torch.randn(2000, 4, generator=generator, dtype=torch.float64)
+    held = 0
+    for sample in samples:
+        found = next_value(sample[:3])
+        held += found.low < sample[3] < found.high
+    assert 1860 <= held <= 1940

@@ -2,11 +2,11 @@
 
 from jnd.companion.figures.beyond import (
     against_gradients,
+    beside_noise,
     dependence,
     jnd_distribution,
     multiverse,
     psychometric_functions,
-    relative_outcomes,
     side_by_side,
     weber,
 )
@@ -18,9 +18,12 @@ from jnd.companion.figures.experiments import (
     perturbations,
 )
 from jnd.companion.figures.idea import paths_in_the_plane, psychometric, ways
+from jnd.companion.figures.readings import against_alpha, predictions, relative_outcomes
 
 __all__ = [
+    "against_alpha",
     "against_gradients",
+    "beside_noise",
     "confidence_curves",
     "dependence",
     "detections",
@@ -30,6 +33,7 @@ __all__ = [
     "paired_differences",
     "paths_in_the_plane",
     "perturbations",
+    "predictions",
     "psychometric",
     "psychometric_functions",
     "relative_outcomes",

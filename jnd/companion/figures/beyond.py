@@ -1,10 +1,8 @@
 """The figures beyond the paper: psychometrics, other attacks, other readings, other pipelines."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -21,7 +19,6 @@ from jnd.companion.figures.style import (
     draw_picture,
     draw_quartiles,
     grey_level_bar,
-    note,
     panels,
     reach_of,
     styled,
@@ -118,13 +115,13 @@ def weber(
 
 @styled
 def dependence(
-    choices: Mapping[str, Mapping[str, tuple[Sequence[float], Mapping[str, Tensor]]]],
+    choices: Mapping[str, Mapping[str, tuple[Sequence[float | str], Mapping[str, Tensor]]]],
 ) -> Figure:
     """How K and JND(M) depend on a choice: medians and quartiles over the images.
 
     Args:
-        choices: what is varied -> machine -> its values, (V,), and ``K`` and ``JND(M)``, (V, B)
-            each, NaN where nothing flips.
+        choices: what is varied -> machine -> its values, (V,), drawn at equal distances, and ``K``
+            and ``JND(M)``, (V, B) each, NaN where nothing flips.
     """
     figure, axes = panels(2, len(choices), (3.4, 2.1), sharex="col")
     for column, (varied, machines) in zip(axes.T, choices.items(), strict=True):
@@ -133,14 +130,12 @@ def dependence(
                 values = values.double().cpu()
                 # of K's that occur, as a table of medians has them
                 quartiles = values.nanquantile(QUARTILES, dim=1, interpolation="lower")
-                draw_quartiles(axis, at, quartiles, line, name)
-                axis.set(xscale="log", yscale="log", ylabel=title)
+                draw_quartiles(axis, range(len(at)), quartiles, line, name)
+                axis.set(yscale="log", ylabel=title)
                 axis.yaxis.set_major_formatter(LogFormatter())  # 20, not 2 × 10¹
                 axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+                axis.set_xticks(range(len(at)), [v if isinstance(v, str) else f"{v:g}" for v in at])
         column[-1].set_xlabel(varied)
-        ticks = sorted({v for at, _ in machines.values() for v in at})
-        column[-1].set_xticks(ticks, [f"{v:g}" for v in ticks])
-        column[-1].set_xticks([], minor=True)
     axes[0, -1].legend(loc="best")
     return figure
 
@@ -193,6 +188,31 @@ def against_gradients(found: Mapping[str, Mapping[str, Mean]], spent: str) -> Fi
 
 
 @styled
+def beside_noise(
+    noise: Mapping[str, pd.DataFrame], ours: pd.DataFrame, printed: pd.DataFrame
+) -> Figure:
+    """Each metric against PSNR: of noise, of our images, and as the paper prints them.
+
+    Args:
+        noise: title -> a row for each strength of noise; columns ``PSNR`` and the metrics.
+        ours: the same columns, a row for each of our moments and arms.
+        printed: the same, a row for each column of the paper.
+    """
+    metrics = [name for name in printed.columns if name != "PSNR"]
+    figure, axes = panels(1, len(metrics), (2.5, 2.8))
+    for axis, metric in zip(axes[0], metrics, strict=True):
+        for (title, table), (colour, style) in zip(noise.items(), SERIES, strict=False):
+            axis.plot(table["PSNR"], table[metric], style, color=colour, label=title)
+        axis.plot(
+            ours["PSNR"], ours[metric], "o", color="#009e73", label="our images", markersize=5
+        )
+        axis.plot(printed["PSNR"], printed[metric], "*", color="black", label="paper", markersize=9)
+        axis.set(title=metric, xlabel="PSNR, dB", ylim=(0, 1.03))
+    axes[0, 0].legend(loc="lower right", fontsize=7)
+    return figure
+
+
+@styled
 def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hashable) -> Figure:
     """What each measuring pipeline gives, beside what is printed, for each metric.
 
@@ -218,50 +238,4 @@ def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hasha
         margin = 0.05 * (high - low)
         axis.set(title=f"{metric}{', dB' if metric == 'PSNR' else ''}", xticks=(0, 1))
         axis.set(xticklabels=("with", "without"), ylim=(low - margin, high + margin))
-    return figure
-
-
-@styled
-def relative_outcomes(
-    ours: Mapping[str, Tensor], others: Mapping[str, Mapping[str, Mapping[str, Tensor]]]
-) -> Figure:
-    """K and JND(M) of other choices as multiples of ours: dots for images, a diamond: median.
-
-    Args:
-        ours: ``K`` and ``jnd``, (B,) each, NaN where nothing flips.
-        others: title of a reading -> choice -> the same.
-    """
-    rows = [row for title, choices in others.items() for row in ((title, None), *choices.items())]
-    figure, axes = plt.subplots(1, 2, figsize=(7.4, 0.21 * len(rows) + 0.6), sharey=True)
-    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    across = axes[0].get_yaxis_transform()  # x as a share of the width, y in rows
-    words: Any = {"xycoords": across, "va": "center", "bbox": white}
-    dot: Any = {"color": BLUE, "alpha": 0.35, "markersize": 4, "markeredgewidth": 0}
-    for axis, name, title in zip(axes, ("K", "jnd"), ("K / ours", "JND(M) / ours"), strict=True):
-        axis.axvline(1, color=GREY, linewidth=1)
-        axis.set(xscale="log", title=title)
-        for y, (_, outcome) in enumerate(rows):
-            if outcome is None:
-                continue
-            ratios = (outcome[name] / ours[name]).cpu().numpy()
-            flipped = ratios[np.isfinite(ratios)]
-            axis.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
-            axis.plot(flipped, np.full(len(flipped), y), "o", **dot)
-            if len(flipped):
-                axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
-            if (never := len(ratios) - len(flipped)) and name == "K":
-                never_flip = f"{never} of {len(ratios)} never flip"
-                axis.annotate(never_flip, (1, y), ha="right", color=GREY, fontsize=7.5, **words)
-        axis.xaxis.set_major_formatter("{x:g}")
-    if axes[0].texts:  # they need room beside the dots
-        low, high = axes[0].get_xlim()
-        axes[0].set_xlim(low, high * (high / low) ** 0.4)
-    axes[0].set_yticks(range(len(rows)), [label if outcome else "" for label, outcome in rows])
-    for y, (title, outcome) in enumerate(rows):
-        if outcome is None:
-            note(axes[0], title, (0, y), (-135, 0), weight="bold", **words)
-    axes[0].set_ylim(len(rows) - 0.5, -0.5)
-    for axis in axes:
-        axis.tick_params(axis="y", length=0)
-        axis.spines["left"].set_visible(False)
     return figure

@@ -98,7 +98,7 @@ def confidence_curves(
     if (K := int(first.K[image])) >= 0:
         for axis in (top, bottom):
             axis.axvline(K, color=GREY, linewidth=1)
-        note(top, f"K = {K}", (K, 0.02), (4, 0), color=GREY)
+        note(top, f"K = {K}", (K, 0.5), (4, 0), color=GREY)
     for axis in (top, bottom):
         axis.legend(loc="best")
     return figure

@@ -1,0 +1,79 @@
+"""The notebook on ImageNet on several machines and photos, side by side, as Markdown tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jnd.companion.claims import judge
+from jnd.companion.prediction import quantities
+from jnd.metrics import INT64_DB
+
+SETUPS = {
+    "imagenet_lite0": "EfficientNet-Lite0, 224 px",
+    "imagenet_lite1": "EfficientNet-Lite1, 240 px",
+    "imagenet_lite2": "EfficientNet-Lite2, 260 px",
+    "imagenet_resnet18": "ResNet-18, 224 px",
+}
+"""Files of data/measured, each of ten ImageNet photos -> their machine."""
+METRICS = ("PSNR", "UQI", "SCC", "VIF", "VIF (early sewar)")
+
+
+def quality(arm: str, printed: Mapping[str, float], pages: Mapping[str, Mapping]) -> str:
+    """The metrics of Table I at the end of an arm's run: the paper, then a row for each set-up.
+
+    Args:
+        arm: ``"full"`` or ``"none"``.
+        printed: the paper's column.
+        pages: title -> metrics.json. Runs of a single update in that arm are left out.
+    """
+    known = [printed["PSNR"] - INT64_DB, *(printed[m] for m in ("UQI", "SCC", "VIF", "VIF"))]
+    rows = {"**the paper**: ten ImageNet photos, Inception v3": [*known, 0.99]}
+    for title, page in pages.items():
+        if page["provenance"]["parameters"]["end_iters"][arm] > 1:
+            values = page["values"]
+            certainty = values["arms"][arm]["target_confidence_at_end"]
+            end = values["table1"]["end"][arm]
+            rows[title] = [*(end[m] for m in METRICS), sum(certainty) / len(certainty)]
+    lines = [f"| | {' | '.join(METRICS)} | confidence |", "|---|" + "--:|" * 6]
+    for title, row in rows.items():
+        cells = [
+            "–" if v is None else f"{v:.{digits}f}" for v, digits in zip(row, "122222", strict=True)
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def first_flips(measured: Mapping[str, Mapping]) -> str:
+    """K with regularisation, photo by photo, with M's confidence in x(0): a column per machine."""
+    pages = {title: measured[name]["values"] for name, title in SETUPS.items()}
+    lines = [f"| photo | {' | '.join(pages)} |", "|---|" + "--:|" * len(pages)]
+    photos = next(iter(pages.values()))["photos"]
+    for i, photo in enumerate(photos):
+        cells = [f"{v['arms']['full']['K'][i]} ({v['confidence'][i]:.2f})" for v in pages.values()]
+        lines.append(f"| {photo.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def prediction(predicted: Mapping[str, Any], page: Mapping[str, Any]) -> str:
+    """The intervals of data/prediction.yaml, and what came out where the profile paper ran."""
+    ran = page["provenance"]["profile"] == "paper"
+    found = quantities(page["values"]) if ran else {}
+    lines = ["| | predicted | measured |", "|---|--:|--:|"]
+    for name, (low, high) in predicted["interval"].items():
+        measured = "not yet run"
+        if ran:
+            verdict = "✓ inside" if low <= found[name] <= high else "✗ outside"
+            measured = f"{found[name]:.3g} {verdict}"
+        lines.append(f"| {name} | {low:.3g} to {high:.3g} | {measured} |")
+    return "\n".join(lines)
+
+
+def evidence(claims: list[Mapping], measured: Mapping[str, Mapping], marks: Mapping) -> str:
+    """The claims that the notebook on ImageNet decides, judged on other machines and photos too."""
+    pages = {SETUPS[name]: measured[name] for name in ("imagenet_lite0", "imagenet_resnet18")}
+    lines = [f"| claim | {' | '.join(pages)} |", "|---|" + "---|" * len(pages)]
+    for claim in claims:
+        notebooks = {check.split(".")[0] for check in claim.get("checks", ())}
+        if notebooks == {"imagenet"} and claim["kind"] != "number":
+            found = [judge(claim, {"imagenet": page}, "measured") for page in pages.values()]
+            lines.append(f"| {claim['says']} | {' | '.join(marks[v.verdict] for v in found)} |")
+    return "\n".join(lines)

@@ -6,6 +6,7 @@ executed, and only what changed is rebuilt.
 
 import argparse
 import filecmp
+import json
 import os
 import re
 import shutil
@@ -14,24 +15,37 @@ import sys
 import tempfile
 from pathlib import Path
 
+import nbformat
+
+from jnd.companion.pages import page
+
 BOOK = Path(__file__).resolve().parent
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file if its content differs, so that an unchanged page is not rebuilt."""
+    """Copy a file if its content differs."""
     if not target.exists() or not filecmp.cmp(source, target, shallow=False):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
 
 
+def write(text: str, target: Path) -> None:
+    """Write a file if its content differs, so that an unchanged page is not rebuilt."""
+    if not target.exists() or target.read_text("utf-8") != text:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, "utf-8")
+
+
 def gather(results: Path) -> None:
-    """Bring the executed notebooks that _toc.yml names, and their figures, into the book."""
+    """Bring the executed notebooks that _toc.yml names into the book as pages, and their figures."""
     for name in re.findall(r"file: notebooks/(\w+)", (BOOK / "_toc.yml").read_text()):
-        executed = results / name / "executed.ipynb"
-        for needed in (executed, results / name / "metrics.json"):
+        executed, metrics = (results / name / file for file in ("executed.ipynb", "metrics.json"))
+        for needed in (executed, metrics):
             if not needed.exists():
                 sys.exit(f"{needed} is missing; `make reproduce PROFILE={results.name}` makes it")
-        copy(executed, BOOK / "notebooks" / f"{name}.ipynb")
+        notebook = nbformat.read(executed, as_version=4)
+        page(notebook, json.loads(metrics.read_text("utf-8"))["provenance"])
+        write(nbformat.writes(notebook), BOOK / "notebooks" / f"{name}.ipynb")
         for figure in executed.parent.glob("*.png"):
             copy(figure, BOOK / "figures" / name / figure.name)
 

@@ -59,14 +59,11 @@ def claims_page(claims: list[dict], verdicts: list[dict], notebooks: set[str]) -
 
 
 def links(claim: dict, notebooks: set[str]) -> str:
-    """To the notebook of a claim, the figure or table that shows it, and the parameters."""
+    """To the notebook of a claim, and to the figure or table that shows it."""
     notebook, output = claim.get("shown", (None, None))
     if notebook not in notebooks:
         return ""
-    return (
-        f"[{notebook}](notebooks/{notebook}.ipynb), [{output}](#{notebook}-{output}), "
-        f"[parameters](#{notebook}-parameters)"
-    )
+    return f"[{notebook}](notebooks/{notebook}.ipynb), [{output}](#{notebook}-{output})"
 
 
 def score(groups: dict[str, list[str]]) -> str:

@@ -22,7 +22,7 @@ def beside(
     Args:
         printed: the paper's Table II.
         page: the values of the notebook on CIFAR-10.
-        enlarged: those of data/recipes/table2.py.
+        enlarged: those of data/recipes/cifar10_enlarged.py.
     """
     rows = {
         f"**the paper, {column}**": values | {"PSNR": values["PSNR"] - INT64_DB}

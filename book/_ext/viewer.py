@@ -1,81 +1,143 @@
 """The directive `{viewer} NOTEBOOK`: a slider over the iterations that jnd.companion.viewer keeps.
 
-Everything is in the page; without JavaScript, and on paper, it shows x(K).
+The pictures lie beside the book's others. Without JavaScript, and on paper, it shows x(K).
 """
 
 import json
 import os
+from base64 import b64decode
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+ARMS = {"full": "with", "none": "without"}
+WAY, END = 0.9, 0.98  # where on the axis the way ends, and where the end of the run stands
+
 PAGE = Template("""
-<figure class="viewer" style="--strip: url($strip); --frames: $frames; --at: $at; --k: $k">
+<figure class="viewer" style="--frames: $frames; --at: $at; --k: $k; --K: $K">
+<div class="viewer-choice" hidden>$choices</div>
 <div class="viewer-pictures">
-<div role="img" aria-label="$photo as the machine gets it: to the eye always the same photo"></div>
-<div role="img" aria-label="What was added to $photo, amplified: red is more, blue is less"></div>
+<div role="img" style="background-image: url($strip)" \
+aria-label="The photo as the machine gets it: up to K and beyond, to the eye the same photo"></div>
+<div role="img" style="background-image: url($strip)" \
+aria-label="What was added to the photo, amplified: red is more, blue is less"></div>
 </div>
+<div class="viewer-chart">
 <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" \
-aria-label="Confidence against iteration: that in $label starts high, that in $target rises">
-<polyline class="viewer-label" points="$label_points"/>
-<polyline class="viewer-target" points="$target_points"/>
+aria-label="Confidence against iteration: that in the label starts high and falls, the other rises">
+<path class="viewer-label" d="$label_path"/>
+<path class="viewer-target" d="$target_path"/>
+<line class="viewer-K" y2="40"/>
 <line class="viewer-now" y2="40"/>
 </svg>
-<p class="viewer-key">Confidence, 0 to 1: <span class="viewer-label">$label</span> \
+<span class="viewer-top">1</span><span class="viewer-bottom">0</span>
+<span class="viewer-at-K">$K_text</span>
+<span class="viewer-first">k = 0</span><span class="viewer-last">$last</span>\
+<span class="viewer-end">end</span>
+</div>
+<p class="viewer-key">Confidence in <span class="viewer-label">$label</span> \
 <span class="viewer-target">$target</span></p>
-<label>Iteration <input type="range" max="$last" value="$start" aria-valuetext="$text"></label>
-<output>$text</output>
-<script type="application/json">$steps</script>
-<figcaption><p><span class="caption-text">Left, the photo at iteration <em>k</em>; right, what \
-was added so far, from blue (&minus;$reach grey levels) to red (+$reach). Drag, or use the arrow \
-keys.</span></p>
-<div class="legend"><p>$provenance. The amplified change is the mean of the three channels.</p>\
-</div></figcaption>
+<div class="viewer-controls" hidden>
+<button type="button" value="0">Original</button> <button type="button" value="K">K</button> \
+<button type="button" value="end">End</button> \
+<button type="button" class="viewer-moves" value="blink" aria-pressed="false">Blink</button> \
+<button type="button" class="viewer-moves" value="play" aria-pressed="false">Play</button>
+<label>Iteration <input type="range" max="$max" value="$start" aria-valuetext="$text"></label>
+</div>
+<output aria-live="off">$text</output>
+<script type="application/json">$ways</script>
+<figcaption><p><span class="caption-text">Left, the photo at iteration <em>k</em>; right, what was \
+added so far, amplified: red is more, blue is less, mean of the three channels. Below, the \
+machine's confidence; behind the gap, that at the end of the run, to which larger steps \
+lead.</span></p>
+<div class="legend"><p>$provenance</p></div></figcaption>
 </figure>
 """)
 
 
-def says(shown: dict, frame: int) -> str:
+def says(shown: dict, way: dict, frame: int) -> str:
     """What the reader is told of one frame."""
-    k, (label, target) = shown["k"][frame], shown["names"]
-    in_label, in_target = shown["confidence"][frame]
-    change = shown["distance"][frame] / shown["norm"]
+    (label, target), (in_label, in_target) = shown["names"], way["confidence"][frame]
+    at_end = frame == len(way["k"])
+    if at_end:
+        where = f"End of the run, {way['updates']} updates in larger steps"
+    else:
+        k = way["k"][frame]
+        where = f"k = {k}{' = K' if k == way['K'] else ''}"
     return (
-        f"k = {k}{' = K' if k == shown['K'] else ''}: {label} {in_label:.2f}, "
-        f"{target} {in_target:.2f}, change {change:.3%} of the photo"
+        f"{where}: {label} {in_label:.2f}, {target} {in_target:.2f}. Change {way['change'][frame]:.2%} "
+        f"of the photo; full colour is {way['reach'][at_end]:.2g} grey levels"
     )
 
 
-def page(shown: dict) -> str:
-    ks, K = shown["k"], shown["K"]
-    frames, last = len(ks), len(ks) - 1
-    start = ks.index(K) if K in ks else last
-    steps = [
-        {"at": frame / last, "k": k / ks[-1], "text": says(shown, frame)}
-        for frame, k in enumerate(ks)
-    ]
+def described(shown: dict, way: dict, strip: str) -> dict[str, Any]:
+    """All that the page needs of one way; places on the axis are from 0 to 1."""
+    ks = way["k"]
+    places = [*(WAY * k / ks[-1] for k in ks), END]
+    known = way["K"] in ks
+    return {
+        "strip": strip,
+        "names": shown["names"],
+        "steps": [{"k": x, "text": says(shown, way, frame)} for frame, x in enumerate(places)],
+        "paths": [path(places, [pair[column] for pair in way["confidence"]]) for column in (0, 1)],
+        "start": ks.index(way["K"]) if known else len(ks) - 1,
+        "K": WAY * way["K"] / ks[-1] if known else -1,
+        "K_text": f"K = {way['K']}" if known else "no K up to here",
+        "last": ks[-1],
+    }
 
-    def points(column: int) -> str:
-        heights = (39 - 38 * confidence[column] for confidence in shown["confidence"])
-        return " ".join(
-            f"{100 * step['k']:.2f},{y:.2f}" for step, y in zip(steps, heights, strict=True)
-        )
 
-    words = {"photo": shown["photo"].replace("_", " "), "provenance": shown["provenance"]}
-    words |= dict(zip(("label", "target"), shown["names"], strict=True)) | steps[start]
+def path(places: list[float], confidence: list[float]) -> str:
+    """A line along the way, and a dash for the end of the run."""
+    *way, (_, end) = ((100 * x, 39 - 38 * y) for x, y in zip(places, confidence, strict=True))
+    return "M" + " ".join(f"{x:.2f},{y:.2f}" for x, y in way) + f" M96,{end:.2f} h4"
+
+
+def strips(notebook: str) -> Iterator[tuple[dict, str, str]]:
+    """Of every way of a notebook's viewer.json: the photo, the arm and the name of its picture."""
+    content = json.loads(kept(notebook).read_text("utf-8"))
+    for shown in content["photos"]:
+        for arm in shown["ways"]:
+            yield shown, arm, f"way-{notebook}-{shown['photo']}-{arm}.webp"
+
+
+def kept(notebook: str) -> Path:
+    return Path(os.environ["JND_BOOK_RESULTS"], notebook, "viewer.json")
+
+
+def choice(name: str, legend: str, options: list[str]) -> str:
+    inputs = "".join(
+        f'<label><input type="radio" name="{name}" value="{i}"{" checked" if i == 0 else ""}> '
+        f"{escape(option)}</label>"
+        for i, option in enumerate(options)
+    )
+    return f"<fieldset><legend>{legend}</legend>{inputs}</fieldset>"
+
+
+def page(notebook: str, images: str) -> str:
+    found = list(strips(notebook))
+    ways = [described(s, s["ways"][arm], images + name) for s, arm, name in found]
+    photos = list(dict.fromkeys(shown["photo"].replace("_", " ") for shown, _, _ in found))
+    arms = list(dict.fromkeys(ARMS[arm] for _, arm, _ in found))
+    first = ways[0]
+    start, last = first["start"], len(first["steps"]) - 1
+    words = {
+        **{name: first[name] for name in ("strip", "K", "K_text", "last")},
+        **dict(zip(("label", "target"), first["names"], strict=True)),
+        **dict(zip(("label_path", "target_path"), first["paths"], strict=True)),
+        **first["steps"][start],
+        **{"start": start, "max": last, "at": start / last, "frames": last + 1},
+        "provenance": json.loads(kept(notebook).read_text("utf-8"))["provenance"],
+    }
     return PAGE.substitute(
         {name: escape(str(word)) for name, word in words.items()},
-        strip=shown["strip"],
-        frames=frames,
-        label_points=points(0),
-        target_points=points(1),
-        last=last,
-        start=start,
-        steps=json.dumps(steps).replace("<", "\\u003c"),
-        reach=f"{shown['reach']:.2g}",
+        choices=choice("photo", "Photo", photos) + choice("arm", "Regularisation", arms),
+        ways=json.dumps(ways).replace("<", "\\u003c"),
     )
 
 
@@ -83,15 +145,26 @@ class Viewer(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        path = Path(os.environ["JND_BOOK_RESULTS"], self.arguments[0], "viewer.json")
+        path = kept(self.arguments[0])
         self.env.note_dependency(str(path))
-        try:
-            shown = json.loads(path.read_text("utf-8"))
-        except OSError as error:
-            raise self.error(f"{path} is missing; run the notebook again") from error
-        return [nodes.raw("", page(shown), format="html")]
+        if not path.exists():
+            raise self.error(f"{path} is missing; run the notebook again")
+        images = "../" * self.env.docname.count("/") + "_images/"
+        return [nodes.raw("", page(self.arguments[0], images), format="html")]
+
+
+def write_strips(app, error: Exception | None) -> None:
+    """Put the pictures where the pages look for them."""
+    if error or app.builder.format != "html":
+        return
+    folder = Path(app.outdir, "_images")
+    folder.mkdir(exist_ok=True)
+    for viewer in Path(os.environ["JND_BOOK_RESULTS"]).glob("*/viewer.json"):
+        for shown, arm, name in strips(viewer.parent.name):
+            (folder / name).write_bytes(b64decode(shown["ways"][arm]["strip"].split(",")[1]))
 
 
 def setup(app) -> dict:
     app.add_directive("viewer", Viewer)
+    app.connect("build-finished", write_strips)
     return {"parallel_read_safe": True}

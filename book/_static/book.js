@@ -6,3 +6,11 @@ document.addEventListener("DOMContentLoaded", () => {
   ];
   document.querySelectorAll(noRole.join()).forEach((element) => element.setAttribute("role", "none"));
 });
+// What scrolls sideways can be reached by keyboard.
+const reach = () => {
+  for (const picture of document.querySelectorAll(".picture"))
+    if (picture.scrollWidth > picture.clientWidth) picture.tabIndex = 0;
+    else picture.removeAttribute("tabindex");
+};
+addEventListener("load", reach);
+addEventListener("resize", reach);

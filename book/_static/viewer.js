@@ -1,16 +1,91 @@
-// The slider of a viewer: the pictures, the line in the chart and the words follow it.
+// The slider of a viewer: pictures, chart and words follow it, and buttons move it.
 document.addEventListener("DOMContentLoaded", () => {
   for (const viewer of document.querySelectorAll(".viewer")) {
-    const steps = JSON.parse(viewer.querySelector("script").textContent);
-    const slider = viewer.querySelector("input");
+    const one = (selector) => viewer.querySelector(selector);
+    const ways = JSON.parse(one("script").textContent);
+    const slider = one("input[type=range]");
+    const buttons = Object.fromEntries([...viewer.querySelectorAll("button")].map((b) => [b.value, b]));
+    const arms = viewer.querySelectorAll("[name=arm]").length;
+    const timers = { blink: null, play: null };
+    let way;
+
+    const picture = (frame) => viewer.style.setProperty("--at", frame / slider.max);
     const show = () => {
-      const { at, k, text } = steps[slider.value];
-      viewer.style.setProperty("--at", at);
+      const { k, text } = way.steps[slider.value];
+      picture(slider.value);
       viewer.style.setProperty("--k", k);
-      viewer.querySelector("output").textContent = text;
+      one("output").textContent = text;
       slider.setAttribute("aria-valuetext", text);
     };
-    slider.addEventListener("input", show);
-    show(); // a browser keeps the slider where it was when a page is loaded again
+    const go = (frame) => {
+      slider.value = frame;
+      show();
+    };
+
+    const stop = (name) => {
+      clearInterval(timers[name]);
+      timers[name] = null;
+      buttons[name].setAttribute("aria-pressed", "false");
+    };
+    const toggle = (name, milliseconds, tick) => {
+      const was = timers[name];
+      stop("blink");
+      stop("play");
+      show();
+      if (was) return;
+      timers[name] = setInterval(tick, milliseconds);
+      buttons[name].setAttribute("aria-pressed", "true");
+    };
+    const halt = () => ["blink", "play"].forEach(stop);
+
+    const take = () => {
+      const [photo, arm] = ["photo", "arm"].map((name) => Number(one(`[name=${name}]:checked`).value));
+      const before = way;
+      way = ways[photo * arms + arm];
+      const last = way.steps.length - 1;
+      for (const div of viewer.querySelectorAll(".viewer-pictures > div"))
+        div.style.backgroundImage = `url("${way.strip}")`;
+      viewer.style.setProperty("--frames", last + 1);
+      viewer.style.setProperty("--K", way.K);
+      ["label", "target"].forEach((name, i) => {
+        one(`path.viewer-${name}`).setAttribute("d", way.paths[i]);
+        one(`span.viewer-${name}`).textContent = way.names[i];
+      });
+      one(".viewer-at-K").textContent = way.K_text;
+      one(".viewer-last").textContent = way.last;
+      // at the same moment as before, or where the browser kept the slider
+      const moment = before && { 0: 0, [before.start]: way.start, [before.steps.length - 1]: last }[slider.value];
+      const at = moment ?? (before ? way.start : slider.value);
+      slider.max = last;
+      go(at);
+    };
+
+    const moments = { 0: () => 0, K: () => way.start, end: () => slider.max };
+    for (const [value, frame] of Object.entries(moments))
+      buttons[value].addEventListener("click", () => {
+        halt();
+        go(frame());
+      });
+    let original = false;
+    buttons.blink.addEventListener("click", () =>
+      toggle("blink", 600, () => picture((original = !original) ? 0 : slider.value)));
+    buttons.play.addEventListener("click", () => {
+      if (slider.value === slider.max) go(0);
+      toggle("play", 300, () => {
+        go(Number(slider.value) + 1);
+        if (slider.value === slider.max) stop("play");
+      });
+    });
+    slider.addEventListener("input", () => {
+      halt();
+      show();
+    });
+    for (const radio of viewer.querySelectorAll("[type=radio]"))
+      radio.addEventListener("change", () => {
+        halt();
+        take();
+      });
+    viewer.querySelectorAll("[hidden]").forEach((part) => (part.hidden = false));
+    take();
   }
 });

@@ -98,7 +98,7 @@ class Run:
     def show_table(self, table: pd.DataFrame, name: str) -> None:
         """Save a table as ``<name>.csv`` and display it above its provenance."""
         write_atomically(self.folder / f"{name}.csv", table.to_csv().encode())
-        display(table.style.format(_four_digits, na_rep="–"), Markdown(f"*{self.line()}*"))
+        display(table.style.format(_three_digits, na_rep="–"), Markdown(f"*{self.line()}*"))
 
     def save_images(self, arms: Mapping[str, Trajectory]) -> None:
         """Keep the images as floating point: ``x0``, ``x_jnd.<arm>``, ``x_end.<arm>``."""
@@ -124,5 +124,10 @@ class Run:
             leftover.unlink()
 
 
-def _four_digits(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _three_digits(value: Any) -> str:
+    """As a reader needs a number; of what is just below 1 the distance to it counts."""
+    if not isinstance(value, float):
+        return str(value)
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.4f}" if 0.99 <= value < 1 else f"{value:.3g}"

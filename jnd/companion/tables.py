@@ -104,7 +104,10 @@ def means(scored: Any) -> Any:
 
 
 def k_table(arms: Mapping[str, Trajectory], names: Sequence[str]) -> pd.DataFrame:
-    """K, JND(M) and what comes after K: a row for each arm and each image by its name."""
+    """K, JND(M) and what comes after K: a row for each arm and each image by its name.
+
+    Where there is no K it is missing, as the rest is.
+    """
     titles = {
         "K": "K",
         "K_8bit": "K, 8 bits",
@@ -117,7 +120,10 @@ def k_table(arms: Mapping[str, Trajectory], names: Sequence[str]) -> pd.DataFram
         for arm, v in arm_values(arms).items()
     }
     tables = {arm: pd.DataFrame(of, index=names) for arm, of in columns.items()}
-    return pd.concat(tables, names=["arm", "image"])
+    table = pd.concat(tables, names=["arm", "image"])
+    of_K = [title for title in ("K", "K, 8 bits") if title in table]
+    table[of_K] = table[of_K].astype("Int64").where(table[of_K] >= 0)
+    return table
 
 
 def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:

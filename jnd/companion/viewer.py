@@ -1,10 +1,11 @@
-"""What the book's slider shows: one photo on its way, as a strip of small pictures."""
+"""What the book's slider shows: photos on their way, each as a strip of small pictures."""
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,12 +18,31 @@ from jnd.support.files import write_atomically
 from jnd.trajectory import Trajectory, eight_bit
 
 
-def shown_iterations(K: int, max_iter: int, count: int = 36) -> list[int]:
-    """At most ``count`` iterations, both ends and K among them, the closer to K the denser."""
-    if K < 0:
+def shown_iterations(K: int, max_iter: int, count: int = 18) -> list[int]:
+    """About ``count`` iterations: both ends, K and its neighbours, the closer to K the denser."""
+    if not 0 <= K <= max_iter:
         return sorted({round(k) for k in np.linspace(0, max_iter, count)})
     spread = np.linspace(0, 1, count // 2) ** 2
-    return sorted({round(k) for k in (*(K - spread * K), *(K + spread * (max_iter - K)))})
+    near = (max(K - 1, 0), min(K + 1, max_iter))
+    return sorted({round(k) for k in (*near, *(K - spread * K), *(K + spread * (max_iter - K)))})
+
+
+class Film:
+    """Keeps some of the images of a descent; to be given to find_jnd as ``watch``.
+
+    Args:
+        K: where each image is expected to be noticed, (B,); -1: nowhere.
+        max_iter: of the descent.
+    """
+
+    def __init__(self, K: Tensor, max_iter: int):
+        self.shown = [shown_iterations(one, max_iter) for one in K.tolist()]
+        self.frames: list[dict[int, Tensor]] = [{} for _ in self.shown]
+
+    def __call__(self, k: int, x: Tensor) -> None:
+        for shown, frames, image in zip(self.shown, self.frames, x, strict=True):
+            if k in shown:
+                frames[k] = image.cpu().clone()
 
 
 def strip(frames: Tensor) -> tuple[Image.Image, float]:
@@ -42,36 +62,47 @@ def strip(frames: Tensor) -> tuple[Image.Image, float]:
     return Image.fromarray(np.vstack([np.hstack([*pictures]), np.hstack([*colours])])), reach
 
 
-def write(
-    path: Path,
-    frames: Mapping[int, Tensor],
-    found: Trajectory,
-    photo: str,
-    names: tuple[str, str],
-    provenance: str,
-) -> None:
+def way(
+    frames: Mapping[int, Tensor], on_the_way: Trajectory, end: Trajectory, image: int
+) -> dict[str, Any]:
+    """One photo in one arm: pictures and numbers of its way and, as the last frame, of its end.
+
+    Args:
+        frames: k -> x(k), (3, H, W), of ``image`` in ``on_the_way``.
+        on_the_way: a descent past K in small steps.
+        end: one of the same photo to the end of the run, alone, in larger steps.
+    """
+    ks = sorted(frames)
+    x0 = frames[0]
+    early, reach = strip(torch.stack([frames[k] for k in ks]))
+    late, reach_at_end = strip(torch.stack((x0, end.x_end[0].cpu())))
+    width = x0.shape[-1]
+    whole = Image.new("RGB", (early.width + width, early.height))
+    whole.paste(early)
+    whole.paste(late.crop((width, 0, 2 * width, late.height)), (early.width, 0))
+    buffer = BytesIO()
+    whole.save(buffer, "webp", quality=80)
+    confidence = [*on_the_way.confidence[ks, image].tolist(), end.confidence[-1, 0].tolist()]
+    distance = [*on_the_way.distance[ks, image].tolist(), end.distance[-1, 0].item()]
+    norm = torch.linalg.vector_norm(x0).item()
+    return {
+        "k": ks,
+        "K": on_the_way.K[image].item(),
+        "updates": len(end.distance) - 1,
+        "confidence": [[round(p, 4) for p in pair] for pair in confidence],
+        "change": [round(d / norm, 7) for d in distance],
+        "reach": [round(reach, 3), round(reach_at_end, 3)],
+        "strip": "data:image/webp;base64," + b64encode(buffer.getvalue()).decode(),
+    }
+
+
+def write(path: Path, photos: Sequence[Mapping[str, Any]], provenance: str) -> None:
     """Write all that the slider needs into one JSON file.
 
     Args:
-        frames: k -> x(k), (3, H, W).
-        found: the descent of this one ``photo``.
-        names: of the label and of the target.
+        photos: of each its ``photo``, the ``names`` of label and target, and under ``ways`` arm ->
+            what :func:`way` gives.
         provenance: the line to stand below.
     """
-    ks = sorted(frames)
-    picture, reach = strip(torch.stack([frames[k].detach().cpu() for k in ks]))
-    buffer = BytesIO()
-    picture.save(buffer, "webp", quality=85)
-    content = {
-        "photo": photo,
-        "names": names,
-        "k": ks,
-        "K": found.K.item(),
-        "confidence": [[round(p, 4) for p in found.confidence[k, 0].tolist()] for k in ks],
-        "distance": [round(found.distance[k, 0].item(), 2) for k in ks],
-        "norm": torch.linalg.vector_norm(found.x0).item(),
-        "reach": round(reach, 3),
-        "strip": "data:image/webp;base64," + b64encode(buffer.getvalue()).decode(),
-        "provenance": provenance,
-    }
+    content = {"photos": [*photos], "provenance": provenance}
     write_atomically(path, json.dumps(content).encode())

@@ -1,6 +1,6 @@
 """Descents on enlarged CIFAR-10 photos, by an ImageNet network, for the page on Table II.
 
-    python data/recipes/table2.py cifar10.npz
+    python data/recipes/cifar10_enlarged.py cifar10.npz
 
 The photos are the first ones of the file, in three ways: 32×32, which the machine itself enlarges,
 and enlarged beforehand, bilinearly or to the nearest pixel. Each is led away from what the machine

@@ -1,0 +1,61 @@
+"""Pictures that weigh little: WebP in place of PNG, loaded when the reader comes near them.
+
+Their size is in the page, so that nothing jumps when they arrive. One that is wide scrolls on a
+phone rather than shrink until its words cannot be read (book.css). The results keep their PNG.
+"""
+
+from pathlib import Path
+
+from docutils import nodes
+from PIL import Image
+from sphinx.transforms import SphinxTransform
+from sphinx.writers.html5 import HTML5Translator
+
+LOSSLESS = {"lossless": True}
+LOSSY = {"quality": 90}
+
+
+def webp(png: Path) -> Path:
+    """The picture as WebP beside it: without loss, unless that makes it more than twice as large."""
+    exact, target = png.with_suffix(".exact.webp"), png.with_suffix(".webp")
+    with Image.open(png) as picture:
+        picture.convert("RGB").save(exact, **LOSSLESS)
+        picture.convert("RGB").save(target, **LOSSY)
+    if exact.stat().st_size < 2 * target.stat().st_size:
+        exact.replace(target)
+    exact.unlink(missing_ok=True)
+    return target
+
+
+class AsWebP(SphinxTransform):
+    """Before Sphinx collects the pictures of a page."""
+
+    default_priority = 500
+
+    def apply(self, **_) -> None:
+        for node in self.document.findall(nodes.image):
+            _, path = self.env.relfn2path(node["uri"], self.env.docname)
+            if path.endswith(".png"):
+                self.env.note_dependency(path)
+                webp(Path(path))
+                node["uri"] = str(Path(node["uri"]).with_suffix(".webp"))
+
+
+def visit_image(self: HTML5Translator, node: nodes.image) -> None:
+    path = Path(self.builder.srcdir, node["uri"])
+    HTML5Translator.visit_image(self, node)
+    if path.suffix != ".svg" and path.exists():
+        with Image.open(path) as picture:
+            width, height = picture.size
+        # what prints the book as one document loads nothing late
+        lazy = ' loading="lazy"' if self.builder.name == "html" else ""
+        size = f'width="{width}" height="{height}" style="--width: {width}px"{lazy}'
+        self.body[-1] = self.body[-1].replace("<img ", f"<img {size} ", 1)
+    if not isinstance(node.parent, nodes.TextElement):
+        self.body[-1] = f'<div class="picture">{self.body[-1]}</div>'
+
+
+def setup(app) -> dict:
+    app.add_transform(AsWebP)
+    app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
+    return {"parallel_read_safe": True}

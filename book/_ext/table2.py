@@ -25,7 +25,7 @@ def beside(
         enlarged: those of data/recipes/cifar10_enlarged.py.
     """
     rows = {
-        f"**the paper, {column}**": values | {"PSNR": values["PSNR"] - INT64_DB}
+        f"**the paper, {column}**": {**values, "PSNR": values["PSNR"] - INT64_DB}
         for column, values in printed.items()
     }
     for moment, title in {"jnd": "$x(K)$", "end": "end"}.items():

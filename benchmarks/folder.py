@@ -22,7 +22,7 @@ from processor import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARD = 6  # the packaged photos, so that the sum of K is the same in each
-PHOTOS = (6, 12, 24, 48)
+PHOTOS = (6, 12, 24)
 DEFAULTS: dict[str, Any] = yaml.safe_load((ROOT / "folder.yaml").read_text("utf-8"))
 OF_FOLDER = {"images", "output", "shard"}
 PARAMETERS = {n: v for n, v in DEFAULTS.items() if n not in OF_FOLDER}

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import setups
+import table2
 import yaml
 from dots import paired_dots
 from reference import MARKS, cards, counts, files_table, scale, speed, status
@@ -215,6 +216,13 @@ def load_numbers(app, config) -> None:
     pages["scale"] = scale(json.loads((data / "scale.json").read_text("utf-8")))
     pages["measured"] = measured_elsewhere(data / "measured")
     pages["setups"] = side_by_side(data, paper, results)
+    pages["table2"] = table2.beside(
+        paper["tables"]["table2"],
+        *(
+            read_json(data / "measured" / f"{name}.json")["values"]
+            for name in ("cifar10", "cifar10_enlarged")
+        ),
+    )
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))
     pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})
     pages["status"] = status(

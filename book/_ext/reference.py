@@ -128,7 +128,7 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
         precision=precision_table(values["precision"]),
         arms=arms_table(values["arms"]),
         gpu=steps_table(gpu) if gpu else "**Not measured**: no GPU was at hand.",
-        browser=in_browser(values["browser"]),
+        browser=in_browser(values.get("browser")),
     )
 
 

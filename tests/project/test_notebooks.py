@@ -36,8 +36,8 @@ FILES = {
     "imagenet": "fig1.png fig2-a.png fig2-b.png perturbation.png perturbation-end.png k.csv "
     "in-8-bits.csv table1.csv alone.csv viewer.json images.safetensors metrics.json",
     "derivation": "plateau.csv drift.csv rest.csv alpha.png predictions.png metrics.json",
-    "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv paired-test.csv paired-test-small.csv "
-    "differences.png images.safetensors metrics.json",
+    "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv yardsticks.csv pull.csv paired-test.csv "
+    "paired-test-small.csv differences.png images.safetensors metrics.json",
     "detection": "before.csv fig3.png confidence.csv curves-box.png curves-class.png "
     "balance.csv perturbation.png inside.csv k.csv in-8-bits.csv quality.csv open.csv "
     "images.safetensors metrics.json",

@@ -18,7 +18,7 @@ DESCENT = """
 import sys
 import jnd, torch
 plane = jnd.machines.Plane(torch.ones(3, 4, 4), torch.full((3, 4, 4), 99.0), ("dark", "light"))
-assert jnd.find_jnd(plane, torch.full((1, 3, 4, 4), 90.0), target=1, max_iter=3).K.tolist() == [-1]
+assert jnd.find_jnd(plane, torch.full((1, 3, 4, 4), 90.0), target=1, max_iter=3).K.tolist() == [1]
 assert jnd.metrics.psnr and jnd.cost.bounded_range and jnd.descent and jnd.datasets
 print(*sys.modules)
 """

@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
@@ -18,7 +17,6 @@ from jnd.companion.figures.style import (
     SERIES,
     draw_picture,
     draw_quartiles,
-    grey_level_bar,
     panels,
     reach_of,
     styled,
@@ -142,26 +140,27 @@ def dependence(
 
 @styled
 def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
-    """One original and what others made of it: each picture above its change, all on one scale.
+    """One original and what others made of it: each picture above its change, amplified to be seen.
+
+    The change that gets the full red or blue stands below, in grey levels.
 
     Args:
         x0: (3, H, W), grey levels.
         changed: title -> (3, H, W); an image of NaN is left out.
     """
-    figure, axes = panels(2 * -(-(1 + len(changed)) // 5), 5, (1.48, 1.55))
+    figure, axes = panels(2 * -(-(1 + len(changed)) // 5), 5, (1.48, 1.62))
     places = zip(axes[::2].flat, axes[1::2].flat, strict=True)
-    changes = {title: (image - x0).mean(0).cpu() for title, image in changed.items()}
-    reach = reach_of(torch.stack([*changes.values()]))
     for axis in axes.flat:
         axis.axis("off")
     for title, image in {"original": x0, **changed}.items():
         picture, below = next(places)
         draw_picture(picture, image)
         picture.set_title(title)
-        if title in changes and changes[title].isfinite().all():
-            below.imshow(changes[title].numpy(), cmap=CHANGES, vmin=-reach, vmax=reach)
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-reach, reach), CHANGES)
-    grey_level_bar(figure, scale, axes[1::2, -1].tolist())
+        change = (image - x0).mean(0).cpu()
+        if title in changed and change.isfinite().all():
+            reach = reach_of(change[None])
+            below.imshow(change.numpy(), cmap=CHANGES, vmin=-reach, vmax=reach)
+            below.set_title(f"± {reach:.2g}", y=-0.17, fontsize=8)
     return figure
 
 

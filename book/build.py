@@ -37,7 +37,7 @@ def write(text: str, target: Path) -> None:
 
 
 def gather(results: Path) -> None:
-    """Bring the executed notebooks that _toc.yml names into the book as pages, and their figures."""
+    """Bring the notebooks that _toc.yml names, as pages, and their figures into the book."""
     for name in re.findall(r"file: notebooks/(\w+)", (BOOK / "_toc.yml").read_text()):
         executed, metrics = (results / name / file for file in ("executed.ipynb", "metrics.json"))
         for needed in (executed, metrics):

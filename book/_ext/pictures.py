@@ -16,7 +16,7 @@ LOSSY = {"quality": 90}
 
 
 def webp(png: Path) -> Path:
-    """The picture as WebP beside it: without loss, unless that makes it more than twice as large."""
+    """The picture as WebP beside it: without loss, unless that makes it over twice as large."""
     exact, target = png.with_suffix(".exact.webp"), png.with_suffix(".webp")
     with Image.open(png) as picture:
         picture.convert("RGB").save(exact, **LOSSLESS)

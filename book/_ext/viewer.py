@@ -53,7 +53,7 @@ aria-label="Confidence against iteration: that in the label starts high and fall
 <script type="application/json">$ways</script>
 <figcaption><p><span class="caption-text">Left, the photo at iteration <em>k</em>; right, what was \
 added so far, amplified: red is more, blue is less, mean of the three channels. Below, the \
-machine's confidence; behind the gap, that at the end of the run, to which larger steps \
+machine&rsquo;s confidence; behind the gap, that at the end of the run, to which larger steps \
 lead.</span></p>
 <div class="legend"><p>$provenance</p></div></figcaption>
 </figure>
@@ -70,8 +70,9 @@ def says(shown: dict, way: dict, frame: int) -> str:
         k = way["k"][frame]
         where = f"k = {k}{' = K' if k == way['K'] else ''}"
     return (
-        f"{where}: {label} {in_label:.2f}, {target} {in_target:.2f}. Change {way['change'][frame]:.2%} "
-        f"of the photo; full colour is {way['reach'][at_end]:.2g} grey levels"
+        f"{where}: {label} {in_label:.2f}, {target} {in_target:.2f}. Change "
+        f"{100 * way['change'][frame]:.2g} % of the photo; full colour is "
+        f"{way['reach'][at_end]:.2g} grey levels"
     )
 
 

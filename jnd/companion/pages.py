@@ -50,7 +50,8 @@ def made_by(line: str, above: str, label: str) -> str:
 
 def banner(line: str, label: str, parameters: Mapping[str, Any]) -> NotebookNode:
     """A line to open, with the parameters of the run inside."""
-    values = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    shown = {n: v for n, v in parameters.items() if n != "output"}  # a folder, perhaps anywhere
+    values = "\n".join(f"{name} = {value!r}" for name, value in shown.items())
     return new_markdown_cell(
         f":::{{dropdown}} Made by: {line}\n:name: {label}\n:class-container: provenance\n\n"
         "The parameters of this run. What each means stands beside its default in the notebook; "

@@ -18,7 +18,7 @@ from jnd.support.files import write_atomically
 from jnd.trajectory import Trajectory, eight_bit
 
 
-def shown_iterations(K: int, max_iter: int, count: int = 18) -> list[int]:
+def shown_iterations(K: int, max_iter: int, count: int = 14) -> list[int]:
     """About ``count`` iterations: both ends, K and its neighbours, the closer to K the denser."""
     if not 0 <= K <= max_iter:
         return sorted({round(k) for k in np.linspace(0, max_iter, count)})
@@ -81,7 +81,7 @@ def way(
     whole.paste(early)
     whole.paste(late.crop((width, 0, 2 * width, late.height)), (early.width, 0))
     buffer = BytesIO()
-    whole.save(buffer, "webp", quality=80)
+    whole.save(buffer, "webp", quality=60)
     confidence = [*on_the_way.confidence[ks, image].tolist(), end.confidence[-1, 0].tolist()]
     distance = [*on_the_way.distance[ks, image].tolist(), end.distance[-1, 0].item()]
     norm = torch.linalg.vector_norm(x0).item()

@@ -12,19 +12,20 @@ from PIL import Image
 from jnd.companion import viewer
 from jnd.cost import Cost
 from jnd.descent import find_jnd
+from jnd.trajectory import relative_distance
 
 
 @pytest.mark.parametrize("K", [0, 1, 19, 100, 150])
 def test_moments_hold_both_ends_and_K_and_are_densest_there(K):
     ks = viewer.shown_iterations(K, 150)
-    assert {0, K, 150} <= set(ks) and ks == sorted(ks) and len(ks) <= 36
+    assert {0, K, 150} <= set(ks) and ks == sorted(ks) and len(ks) <= 16
     steps = dict(zip(ks, np.diff(ks), strict=False))
     assert all(steps[k] <= 2 for k in ks[:-1] if abs(k - K) < 2)
     assert max(steps.values()) > 5
 
 
-def test_without_K_moments_are_even():
-    assert viewer.shown_iterations(-1, 35) == list(range(36))
+def test_without_K_on_the_way_moments_are_even():
+    assert viewer.shown_iterations(-1, 13) == viewer.shown_iterations(14, 13) == list(range(14))
 
 
 def test_the_strip_has_the_frames_above_and_what_was_added_below():
@@ -46,23 +47,29 @@ def test_what_is_written_is_what_the_descent_saw(tmp_path):
             grown = x[:, 0, 0, 0] - 13.5
             return torch.stack((-grown, grown), 1)
 
-    frames = {}
-    found = find_jnd(
-        Pixel(),
-        torch.full((1, 3, 8, 8), 10.0),
-        target=1,
-        max_iter=9,
-        cost=Cost.arm("none"),
-        watch=lambda k, x: frames.update({k: x[0].clone()}),
-    )
-    assert list(frames) == list(range(10))
-    assert torch.equal(frames[found.K.item()], found.x_jnd[0])
-    assert torch.equal(frames[9], found.x_end[0])
+    x0 = torch.full((2, 3, 8, 8), 10.0)
+    x0[1] += 1
+    options = dict(target=1, cost=Cost.arm("none"))
+    film = viewer.Film(torch.tensor([5, 3]), 9)
+    found = find_jnd(Pixel(), x0, max_iter=9, watch=film, **options)
+    end = find_jnd(Pixel(), x0, max_iter=4, alpha=0.01, **options)
+    for image, frames in enumerate(film.frames):
+        assert {0, 9, found.K[image].item()} <= frames.keys()
+        assert torch.equal(frames[found.K[image].item()], found.x_jnd[image])
+        assert torch.equal(frames[9], found.x_end[image])
 
-    viewer.write(tmp_path / "viewer.json", frames, found, "cat", ("cat", "cup"), "how it was made")
+    way = viewer.way(film.frames[1], found, end.select(torch.tensor([1])), 1)
+    photo = {"photo": "cat", "names": ("cat", "cup"), "ways": {"none": way}}
+    viewer.write(tmp_path / "viewer.json", [photo], "how it was made")
     written = json.loads((tmp_path / "viewer.json").read_text())
-    assert written["K"] == found.K.item() and written["k"] == list(range(10))
-    assert np.allclose(written["confidence"], found.confidence[:, 0], atol=1e-4)
-    kind, picture = written["strip"].split(",")
+    assert written["provenance"] == "how it was made"
+    kept = written["photos"][0]["ways"]["none"]
+    assert kept["K"] == found.K[1].item() and kept["k"] == sorted(film.frames[1])
+    assert kept["updates"] == 4
+    expected = [*found.confidence[kept["k"], 1].tolist(), end.confidence[4, 1].tolist()]
+    assert np.allclose(kept["confidence"], expected, atol=1e-4)
+    assert kept["change"][-1] == pytest.approx(relative_distance(end.x_end, x0)[1].item(), abs=1e-6)
+    kind, picture = kept["strip"].split(",")
     assert kind == "data:image/webp;base64"
-    assert Image.open(BytesIO(b64decode(picture))).size == (80, 16)
+    width = 8 * (len(kept["k"]) + 1)
+    assert Image.open(BytesIO(b64decode(picture))).size == (width, 16)

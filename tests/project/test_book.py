@@ -32,6 +32,7 @@ from PIL import Image
 
 from jnd import find_jnd, load_machine
 from jnd.companion.browser import NETWORK, SIDE, defaults
+from jnd.companion.provenance import provenance_line
 from jnd.datasets import load_photos, read_rgb
 from jnd.support.checkout import read_data
 from jnd.support.registry import fetch
@@ -78,11 +79,21 @@ METRICS = {
         | {arm: CONFIDENT for arm in ("full", "none")},
     },
 }
-VIEWER = {
-    **{"photo": "king_penguin", "names": ["cat", "cup"], "k": [0, 3, 9], "K": 3},
-    **{"confidence": [[0.9, 0.1], [0.45, 0.55], [0.2, 0.8]], "distance": [0, 2, 5], "norm": 1000},
-    **{"reach": 1.5, "strip": f"data:image/png;base64,{PIXEL}", "provenance": "Profile tiny"},
+WAY = {
+    **{"k": [0, 3, 9], "K": 3, "updates": 5, "change": [0, 0.002, 0.005, 0.1], "reach": [1.5, 9]},
+    "confidence": [[0.9, 0.1], [0.45, 0.55], [0.2, 0.8], [0.1, 0.9]],
+    "strip": f"data:image/png;base64,{PIXEL}",
 }
+VIEWER = {
+    "photos": [
+        {"photo": p, "names": ["cat", "cup"], "ways": {"full": WAY, "none": WAY | {"K": -1}}}
+        for p in ("king_penguin", "cat")
+    ],
+    "provenance": "Profile tiny",
+}
+
+
+LINE = provenance_line(METRICS["provenance"])
 
 
 class Page(HTMLParser):
@@ -108,7 +119,7 @@ def write_results(folder: Path) -> None:
     folder.mkdir(parents=True)
     figure = v4.new_code_cell(
         "figure",
-        outputs=[shown({"image/png": PIXEL}), shown({"text/markdown": "*Profile tiny*"})],
+        outputs=[shown({"image/png": PIXEL}), shown({"text/markdown": f"*{LINE}*"})],
         metadata={"mystnb": {"image": {"alt": "A single pixel."}}},
     )
     table = pd.DataFrame({"K": [19], "JND(M)": [0.0012]}, index=["cat"])
@@ -123,6 +134,7 @@ def write_results(folder: Path) -> None:
         "# The experiment\n\n## The moment\n\n$K$ is where\n\n$$x(K) > 0.$$"
     )
     parameters = v4.new_code_cell("alpha = 1.0", metadata={"tags": ["parameters"]})
+    injected = v4.new_code_cell("alpha = 0.5", metadata={"tags": ["injected-parameters"]})
     claimed = {
         c["shown"][1]
         for c in read_data("paper")["claims"]
@@ -136,12 +148,13 @@ def write_results(folder: Path) -> None:
         for name in sorted(claimed)
     ]
     notebook = v4.new_notebook(
-        cells=[text, parameters, figure, tables, *outputs],
+        cells=[text, parameters, injected, figure, tables, *outputs],
         metadata={"language_info": {"name": "python", "pygments_lexer": "ipython3"}},
     )
     nbformat.write(notebook, folder / "executed.ipynb")
     (folder / "fig1.png").write_bytes(base64.b64decode(PIXEL))
-    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    made = METRICS["provenance"] | {"notebook": folder.name}
+    (folder / "metrics.json").write_text(json.dumps(METRICS | {"provenance": made}))
     (folder / "viewer.json").write_text(json.dumps(VIEWER))
     verdicts = [
         {"id": claim["id"], "verdict": "not tested here", "measured": None, "why": "it is a test"}
@@ -235,10 +248,10 @@ def visits(pages, address, npm) -> list[dict]:
 
 def test_every_page_is_there(pages):
     names = (
-        "index notebooks/idea step-by-step your-own-photo method notebooks/imagenet real-photos "
-        "notebooks/cifar10 "
-        "real-cifar10 notebooks/detection real-road claims notebooks/reading notebooks/derivation "
-        "notebooks/forensics notebooks/comparison notebooks/psychometrics "
+        "index notebooks/idea step-by-step your-own-photo method glossary notebooks/imagenet "
+        "real-photos notebooks/cifar10 real-cifar10 notebooks/detection real-road claims "
+        "notebooks/reading notebooks/derivation notebooks/forensics notebooks/comparison "
+        "notebooks/psychometrics "
         "reproduce many-photos machines-and-data status speed api bibliography genindex search"
     )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
@@ -272,14 +285,42 @@ def links_of(html: str) -> set[str]:
     return set(re.findall(r'href="([^"]+)"', html))
 
 
-def test_a_claim_leads_to_its_notebook_the_very_output_and_the_parameters(pages):
+def test_a_claim_leads_to_its_notebook_and_the_very_output(pages):
     rows = pages[Path("claims.html")].text.split("</tr>")[1:-1]
     assert len(rows) == len(read_data("paper")["claims"])
     for claim, row in zip(read_data("paper")["claims"], rows, strict=True):
         notebook, output = claim.get("shown", (None, None))
         page = f"notebooks/{notebook}.html"
-        expected = {page, f"{page}#{notebook}-{output}", f"{page}#{notebook}-parameters"}
+        expected = {page, f"{page}#{notebook}-{output}"}
         assert links_of(row) == (expected if Path(page) in pages else set()), claim["id"]
+
+
+def test_a_notebook_is_folded_and_says_once_what_made_it(pages):
+    page = pages[Path("notebooks/imagenet.html")]
+    assert page.text.count("Show code cell source") == page.text.count('class="cell_input') > 1
+    assert page.text.count(f"Made by: {LINE}") == 1 and "imagenet-provenance" in page.ids
+    assert "alpha = 1.0" not in page.text and "tag_injected-parameters" not in page.text
+    assert "#imagenet-provenance" in links_of(page.text)
+
+
+def test_pictures_are_webp_of_a_known_size_and_come_when_they_are_needed(pages):
+    for name in ("index.html", "notebooks/imagenet.html"):
+        pictures = [
+            a for tag, a in pages[Path(name)].tags if tag == "img" and "_images" in a["src"]
+        ]
+        assert pictures, name
+        for attributes in pictures:
+            assert attributes["src"].endswith(".webp") and attributes["loading"] == "lazy"
+            assert attributes["width"] == attributes["height"] == "1" or RESULTS
+
+
+def test_table_one_is_drawn_beside_its_numbers(pages):
+    found = [
+        a["aria-label"] for _, a in pages[Path("index.html")].tags if a.get("class") == "dots-row"
+    ]
+    assert len(found) == 8
+    if not RESULTS:
+        assert found[0] == "PSNR, dB: paper 38.8, ours 38.8"
 
 
 def test_an_anchor_is_at_the_output_that_it_names(pages):
@@ -446,10 +487,13 @@ def test_search_finds_the_subject(visits):
 def test_the_slider_moves_pictures_line_and_words_together(visits):
     slides = [seen["slides"] for seen in visits if seen["page"] == "step-by-step.html"]
     assert len(slides) == 4
-    for before, after in slides:
-        assert " = K:" in before["text"] and before["text"] != after["text"]
-        assert len(before["places"]) == 3
-        assert all(old != new for old, new in zip(before["places"], after["places"], strict=True))
+    for at_K, after, end, other_photo, without in slides:
+        assert " = K:" in at_K["text"] and at_K["text"] != after["text"]
+        assert len(at_K["places"]) == 3
+        assert all(old != new for old, new in zip(at_K["places"], after["places"], strict=True))
+        assert end["text"].startswith("End of the run")
+        assert other_photo["text"] == end["text"] or RESULTS  # the same moment of another photo
+        assert other_photo["strip"] not in (end["strip"], without["strip"])
 
 
 @pytest.fixture(scope="module")

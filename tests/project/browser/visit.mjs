@@ -32,19 +32,32 @@ async function inspect() {
   };
 }
 
-/** Where a page has the slider: what it says and shows before and after a press of a key. */
+/** Where a page has the slider: what it says and shows at first, after a press of a key, at the end,
+    for the other photo and without regularisation. */
 async function slide(tab) {
-  const slider = tab.locator(".viewer input");
-  if (!(await slider.count())) return null;
+  const viewer = tab.locator(".viewer");
+  if (!(await viewer.count())) return null;
   const state = () =>
     tab.evaluate(() => {
-      const shown = document.querySelectorAll(".viewer-pictures > div, line.viewer-now");
-      const places = [...shown].map(getComputedStyle).map((s) => s.backgroundPositionX + s.transform);
-      return { text: document.querySelector(".viewer output").textContent, places };
+      const shown = [...document.querySelectorAll(".viewer-pictures > div, line.viewer-now")].map(getComputedStyle);
+      return {
+        text: document.querySelector(".viewer output").textContent,
+        places: shown.map((s) => s.backgroundPositionX + s.transform),
+        strip: shown[0].backgroundImage,
+      };
     });
-  const before = await state();
-  await slider.press("ArrowRight");
-  return [before, await state()];
+  const presses = [
+    () => viewer.locator("input[type=range]").press("ArrowRight"),
+    () => viewer.locator("button[value=end]").click(),
+    () => viewer.locator("input[name=photo]").last().check(),
+    () => viewer.locator("input[name=arm]").last().check(),
+  ];
+  const states = [await state()];
+  for (const press of presses) {
+    await press();
+    states.push(await state());
+  }
+  return states;
 }
 
 /** One page on one screen, in the light and then in the dark. */

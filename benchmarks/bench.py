@@ -159,11 +159,11 @@ def gradient_cosine(classifier: Classifier, machine: nn.Module, x0: torch.Tensor
 
 
 def input_gradient(machine: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Of the cross-entropy of each image: (B, 3, H, W) -> (B, 3·H·W)."""
+    """Of the cross-entropy of each image: (B, 3, H, W) -> (B, 3·H·W), float64 for its cosine."""
     x = x.clone().requires_grad_()
     loss = cross_entropy(machine(x), target, reduction="sum")
     (gradient,) = torch.autograd.grad(loss, x)
-    return gradient.flatten(1)
+    return gradient.flatten(1).double()
 
 
 def precision(rounds: int, device: str) -> dict[str, dict]:

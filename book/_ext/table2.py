@@ -14,19 +14,17 @@ WAYS = {
 }
 
 
-def beside(
-    printed: Mapping[str, Mapping[str, float]], page: Mapping[str, Any], enlarged: Mapping[str, Any]
-) -> str:
+def beside(printed: Mapping[str, Any], page: Mapping[str, Any], enlarged: Mapping[str, Any]) -> str:
     """The paper's two columns as rows, and below them ours.
 
     Args:
         printed: the paper's Table II.
         page: the values of the notebook on CIFAR-10.
-        enlarged: those of data/recipes/cifar10_enlarged.py.
+        enlarged: those of data/recipes/table2.py.
     """
     rows = {
-        f"**the paper, {column}**": {**values, "PSNR": values["PSNR"] - INT64_DB}
-        for column, values in printed.items()
+        f"**the paper, {column}**": printed[column] | {"PSNR": printed[column]["PSNR"] - INT64_DB}
+        for column in ARMS.values()
     }
     for moment, title in {"jnd": "$x(K)$", "end": "end"}.items():
         for arm, column in ARMS.items():

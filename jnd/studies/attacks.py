@@ -131,7 +131,7 @@ def state_of_the_art(budget: int) -> dict[str, Attack]:
         raise ValueError(f"budget = {budget}, but an attack needs at least 1 gradient")
     steps = math.ceil(budget / (InBall.halvings + 1))  # of a walk; it is tried so often, at least
     searches: dict[str, Any] = dict(binary_search_steps=3, steps=math.ceil(2 * budget / 3))
-    searches |= dict(stepsize=0.003, initial_const=0.3, abort_early=False)
+    searches |= dict(stepsize=0.0005, initial_const=0.3, abort_early=False)
     # steps of Madry's 2.5 ε / steps
     walk: dict[str, Any] = dict(rel_stepsize=2.5 / steps, steps=steps, random_start=False)
     return {

@@ -15,7 +15,7 @@ from jnd.studies.distortions import Distortion
 from jnd.support.device import Parts
 from jnd.trajectory import Trajectory, relative_distance
 
-BATCH = 100  # images at a time
+BATCH = 25  # images at a time, so that 224 px take 2 GB
 RESAMPLES = 300  # of the bootstrap
 
 

@@ -20,7 +20,7 @@ def beside(printed: Mapping[str, Any], page: Mapping[str, Any], enlarged: Mappin
     Args:
         printed: the paper's Table II.
         page: the values of the notebook on CIFAR-10.
-        enlarged: those of data/recipes/table2.py.
+        enlarged: those of data/recipes/cifar10_enlarged.py.
     """
     rows = {
         f"**the paper, {column}**": printed[column] | {"PSNR": printed[column]["PSNR"] - INT64_DB}

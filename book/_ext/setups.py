@@ -63,7 +63,10 @@ def prediction(predicted: Mapping[str, Any], page: Mapping[str, Any]) -> str:
         if ran:
             verdict = "✓ inside" if low <= found[name] <= high else "✗ outside"
             measured = f"{found[name]:.3g} {verdict}"
-        lines.append(f"| {name} | {low:.3g} to {high:.3g} | {measured} |")
+        interval = (
+            f"{low:.0f} to {high:.0f}" if name.startswith("K") else f"{low:.3g} to {high:.3g}"
+        )
+        lines.append(f"| {name} | {interval} | {measured} |")
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ from jnd.support.files import write_atomically
 # trained with label smoothing on ImageNet, as Inception v3 was
 NETWORKS = ("imagenet_lite0", "imagenet_lite1", "imagenet_lite2")
 PHOTOS = {"K, bear": "brown_bear", "K, rooster": "cock"}
+CONFIDENCE = "confidence at the end"
 METRICS = ("PSNR", "UQI", "SCC", "VIF", "VIF (early sewar)")
 
 
@@ -28,7 +29,7 @@ def quantities(values: Mapping[str, Any]) -> dict[str, float]:
     end = values["table1"]["end"]["full"]
     found = {metric: end[metric] for metric in METRICS}
     certainty = values["arms"]["full"]["target_confidence_at_end"]
-    found["confidence at the end"] = sum(certainty) / len(certainty)
+    found[CONFIDENCE] = sum(certainty) / len(certainty)
     K = dict(zip(values["photos"], values["arms"]["full"]["K"], strict=True))
     return found | {name: K[photo] for name, photo in PHOTOS.items()}
 
@@ -46,6 +47,9 @@ def predict(measured: Sequence[Mapping[str, float]]) -> dict[str, Mean]:
             found[name] = Mean(log.n, *(math.exp(v) for v in (log.mean, log.low, log.high)))
         else:
             found[name] = next_value(values)
+    if CONFIDENCE in found:  # all are 1 but for a little: give it the per cent that is printed
+        of = found[CONFIDENCE]
+        found[CONFIDENCE] = Mean(of.n, of.mean, of.low - 0.01, 1.0)
     return found
 
 

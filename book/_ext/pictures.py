@@ -12,7 +12,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
 LOSSLESS = {"lossless": True}
-LOSSY = {"quality": 90}
+LOSSY = {"quality": 85}
 
 
 def webp(png: Path) -> Path:

@@ -128,6 +128,5 @@ def _three_digits(value: Any) -> str:
     """As a reader needs a number; of what is just below 1 the distance to it counts."""
     if not isinstance(value, float):
         return str(value)
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.4f}" if 0.99 <= value < 1 else f"{value:.3g}"
+    digits = ".0f" if abs(value) >= 100 else ".4f" if 0.99 <= value < 1 else ".3g"
+    return f"{value:{digits}}".replace("-", "−")  # at a hyphen a line would break

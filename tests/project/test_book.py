@@ -297,7 +297,7 @@ def test_a_claim_leads_to_its_notebook_and_the_very_output(pages):
 
 def test_a_notebook_is_folded_and_says_once_what_made_it(pages):
     page = pages[Path("notebooks/imagenet.html")]
-    assert page.text.count("Show code cell source") == page.text.count('class="cell_input') > 1
+    assert page.text.count("Show the code") == page.text.count('class="cell_input') > 1
     assert page.text.count(f"Made by: {LINE}") == 1 and "imagenet-provenance" in page.ids
     assert "alpha = 1.0" not in page.text and "tag_injected-parameters" not in page.text
     assert "#imagenet-provenance" in links_of(page.text)

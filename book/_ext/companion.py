@@ -100,21 +100,6 @@ def in_words(value: float | list | None) -> str:
     return f"{sum(numbers) / len(numbers):.3g}" if numbers else "–"
 
 
-def k_table(page: SimpleNamespace) -> str:
-    """K and JND(M) of every photo with and without regularisation, as a Markdown table."""
-    full, none = page.arms.full, page.arms.none
-    rows = zip(page.photos, page.label, full.K, none.K, full.jnd, none.jnd, strict=True)
-    lines = [
-        "| photo | answer | K, full | K, none | JND, full | JND, none |",
-        "|---|---|" + "--:|" * 4,
-    ]
-    for *words, k_full, k_none, jnd_full, jnd_none in rows:
-        numbers = ["–" if k < 0 else str(k) for k in (k_full, k_none)]
-        numbers += [in_words(jnd) for jnd in (jnd_full, jnd_none)]
-        lines.append("| " + " | ".join([w.replace("_", " ") for w in words] + numbers) + " |")
-    return "\n".join(lines)
-
-
 def test_table(test: SimpleNamespace) -> str:
     """The paired test of a notebook's metrics.json, as a Markdown table."""
     lines = [
@@ -164,8 +149,6 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
     pages = {}
     for path in folder.glob("*.json"):
         page = pages[path.stem] = load_page(path)
-        if hasattr(page, "photos"):
-            page.k_table = k_table(page)
         if hasattr(page, "many"):
             page.test_table = test_table(page.many.test)
         if path.stem.endswith("forensics"):

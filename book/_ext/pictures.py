@@ -11,16 +11,13 @@ from PIL import Image
 from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
-LOSSLESS = {"lossless": True}
-LOSSY = {"quality": 85}
-
 
 def webp(png: Path) -> Path:
     """The picture as WebP beside it: without loss, unless that makes it over twice as large."""
     exact, target = png.with_suffix(".exact.webp"), png.with_suffix(".webp")
     with Image.open(png) as picture:
-        picture.convert("RGB").save(exact, **LOSSLESS)
-        picture.convert("RGB").save(target, **LOSSY)
+        picture.convert("RGB").save(exact, lossless=True)
+        picture.convert("RGB").save(target, quality=85)
     if exact.stat().st_size < 2 * target.stat().st_size:
         exact.replace(target)
     exact.unlink(missing_ok=True)
@@ -34,11 +31,11 @@ class AsWebP(SphinxTransform):
 
     def apply(self, **_) -> None:
         for node in self.document.findall(nodes.image):
-            _, path = self.env.relfn2path(node["uri"], self.env.docname)
+            path = self.env.relfn2path(node["uri"], self.env.docname)[1]
             if path.endswith(".png"):
                 self.env.note_dependency(path)
                 webp(Path(path))
-                node["uri"] = str(Path(node["uri"]).with_suffix(".webp"))
+                node["uri"] = node["uri"].removesuffix(".png") + ".webp"
 
 
 def visit_image(self: HTML5Translator, node: nodes.image) -> None:

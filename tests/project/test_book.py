@@ -93,6 +93,10 @@ VIEWER = {
 }
 
 
+VERDICTS = [
+    {"id": claim["id"], "verdict": "not tested here", "measured": None, "why": "it is a test"}
+    for claim in read_data("paper")["claims"]
+]
 LINE = provenance_line(METRICS["provenance"])
 
 
@@ -156,11 +160,7 @@ def write_results(folder: Path) -> None:
     made = METRICS["provenance"] | {"notebook": folder.name}
     (folder / "metrics.json").write_text(json.dumps(METRICS | {"provenance": made}))
     (folder / "viewer.json").write_text(json.dumps(VIEWER))
-    verdicts = [
-        {"id": claim["id"], "verdict": "not tested here", "measured": None, "why": "it is a test"}
-        for claim in read_data("paper")["claims"]
-    ]
-    (folder.parent / "claims.json").write_text(json.dumps(verdicts))
+    (folder.parent / "claims.json").write_text(json.dumps(VERDICTS))
 
 
 def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess:
@@ -577,11 +577,9 @@ def test_a_notebook_that_has_not_been_run_is_named(root):
 
 def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedProcess:
     """A book of one page, with nothing but what puts the numbers in."""
+    shutil.copytree(ROOT / "data", folder / "data")
     for name, content in {
-        "data/paper.yaml": "claims: []",
-        "data/registry.yaml": "files: {}",
-        **{f"data/{n}.json": (ROOT / "data" / f"{n}.json").read_text() for n in ("scale", "speed")},
-        "results/claims.json": "[]",
+        "results/claims.json": json.dumps(VERDICTS),
         "results/imagenet/metrics.json": json.dumps(metrics),
         "book/index.md": "# Page\n\n" + text,
         "book/conf.py": "extensions = ['myst_parser', 'companion']\n"

@@ -50,7 +50,7 @@ def test_what_is_written_is_what_the_descent_saw(tmp_path):
     x0 = torch.full((2, 3, 8, 8), 10.0)
     x0[1] += 1
     options = dict(target=1, cost=Cost.arm("none"))
-    film = viewer.Film(torch.tensor([5, 3]), 9)
+    film = viewer.Film(find_jnd(Pixel(), x0, max_iter=9, **options).K, 9)
     found = find_jnd(Pixel(), x0, max_iter=9, watch=film, **options)
     end = find_jnd(Pixel(), x0, max_iter=4, alpha=0.01, **options)
     for image, frames in enumerate(film.frames):

@@ -5,6 +5,8 @@ document.addEventListener("DOMContentLoaded", () => {
     ".citation-list", // a list whose entries are no list items but have a role of their own
   ];
   document.querySelectorAll(noRole.join()).forEach((element) => element.setAttribute("role", "none"));
+  // folded code is called what its line shows
+  document.querySelectorAll("details.hide > summary").forEach((line) => line.removeAttribute("aria-label"));
 });
 // What scrolls sideways can be reached by keyboard.
 const reach = () => {

@@ -1,6 +1,8 @@
 """The notebook on ImageNet on several machines and photos, side by side, as Markdown tables."""
 
 from collections.abc import Mapping
+from itertools import compress
+from statistics import fmean
 from typing import Any
 
 from jnd.companion.claims import judge
@@ -23,32 +25,38 @@ def quality(arm: str, printed: Mapping[str, float], pages: Mapping[str, Mapping]
     Args:
         arm: ``"full"`` or ``"none"``.
         printed: the paper's column.
-        pages: title -> metrics.json. Runs of a single update in that arm are left out.
+        pages: title -> metrics.json. Runs of a single update in that arm are left out, and
+            photos that have not flipped by its end.
     """
     known = [printed["PSNR"] - INT64_DB, *(printed[m] for m in ("UQI", "SCC", "VIF", "VIF"))]
     rows = {"**the paper**: ten ImageNet photos, Inception v3": [*known, 0.99]}
     for title, page in pages.items():
-        if page["provenance"]["parameters"]["end_iters"][arm] > 1:
-            values = page["values"]
-            certainty = values["arms"][arm]["target_confidence_at_end"]
-            end = values["table1"]["end"][arm]
-            rows[title] = [*(end[m] for m in METRICS), sum(certainty) / len(certainty)]
+        values = page["values"]
+        flipped = values["arms"][arm]["noticed_at_end"]
+        if page["provenance"]["parameters"]["end_iters"][arm] > 1 and any(flipped):
+            columns = [values["quality"]["end"][arm][m] for m in METRICS]
+            columns.append(values["arms"][arm]["target_confidence_at_end"])
+            means = [fmean(compress(column, flipped)) for column in columns]
+            count = "" if all(flipped) else f" ({sum(flipped)} of {len(flipped)} photos)"
+            rows[title + count] = means
     lines = [f"| | {' | '.join(METRICS)} | confidence |", "|---|" + "--:|" * 6]
     for title, row in rows.items():
-        cells = [
-            "–" if v is None else f"{v:.{digits}f}" for v, digits in zip(row, "122222", strict=True)
-        ]
+        cells = [f"{v:.{digits}f}" for v, digits in zip(row, "122222", strict=True)]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def first_flips(measured: Mapping[str, Mapping]) -> str:
     """K with regularisation, photo by photo, with M's confidence in x(0): a column per machine."""
-    pages = {title: measured[name]["values"] for name, title in SETUPS.items()}
+    pages = {title: measured[name] for name, title in SETUPS.items()}
     lines = [f"| photo | {' | '.join(pages)} |", "|---|" + "--:|" * len(pages)]
-    photos = next(iter(pages.values()))["photos"]
+    photos = next(iter(pages.values()))["values"]["photos"]
     for i, photo in enumerate(photos):
-        cells = [f"{v['arms']['full']['K'][i]} ({v['confidence'][i]:.2f})" for v in pages.values()]
+        cells = []
+        for page in pages.values():
+            K = page["values"]["arms"]["full"]["K"][i]
+            K = f"> {page['provenance']['parameters']['max_iter']}" if K < 0 else K
+            cells.append(f"{K} ({page['values']['confidence'][i]:.3g})")
         lines.append(f"| {photo.replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

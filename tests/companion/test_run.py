@@ -53,7 +53,7 @@ def test_provenance_is_complete(run):
         "seconds",
         "date",
     }
-    assert written["parameters"]["max_iter"] == 150
+    assert written["parameters"]["max_iter"] == 1000
     assert written["device"] == f"CPU, {torch.get_num_threads()} threads, bfloat16"
     assert written["data_sha256"] == {"cat": "cd" * 32}
 

@@ -54,7 +54,8 @@ REPOSITORY = "https://github.com/owner/name"
 SEARCH = "search.html?q=just+noticeable"
 ROW = {"PSNR": 38.84, "UQI": 0.98, "SCC": 0.87, "VIF": None}  # None: not a finite number
 ROW["VIF (early sewar)"] = 0.99
-CONFIDENT = {"K": [3], "target_confidence_at_end": [0.9]}
+CONFIDENT = {"K": [3], "target_confidence_at_end": [0.9], "noticed_at_end": [True]}
+EACH = {name: [0.9] for name in ROW}
 METRICS = {
     "provenance": {
         "profile": "tiny",
@@ -71,6 +72,7 @@ METRICS = {
     },
     "values": {
         "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},
+        "quality": {"end": {"full": EACH, "none": EACH}},
         "best_score_before": 0.07,
         "confidence": {
             way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")

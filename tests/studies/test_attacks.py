@@ -136,7 +136,7 @@ def test_any_other_answer_will_do(name, generator):
             return 0.1 * torch.stack((torch.zeros_like(far), far, near), 1)
 
     x0 = torch.full((1, 3, 8, 8), 120.0)
-    found = run_attack(state_of_the_art(100)[name], Three(), x0, torch.tensor([0])).images
+    found = run_attack(state_of_the_art(400)[name], Three(), x0, torch.tensor([0])).images
     assert Three()(found).argmax(1) == 2
     assert (found - x0).norm().item() == pytest.approx(10, rel=0.1)
 

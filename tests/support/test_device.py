@@ -119,11 +119,9 @@ def test_the_attacks_of_others_are_exact_too(hurried, monkeypatch, generator):
             return super().forward(x)
 
     monkeypatch.setattr(metered, "reproducible", lambda device, tf32: reproducible(GPU, tf32))
-    label = torch.zeros(1, dtype=torch.int64)
     attack = attacks.state_of_the_art(4)["DDN"]
-    metered.run_attack(
-        attack, Watched(generator), torch.full((1, 3, 6, 5), 100.0), label, 1 - label
-    )
+    x0, label = torch.full((1, 3, 6, 5), 100.0), torch.zeros(1, dtype=torch.int64)
+    metered.run_attack(attack, Watched(generator), x0, label)
     assert len(seen) == 4 and all(s == EXACT for s in seen)
 
 

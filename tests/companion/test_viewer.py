@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from units import GREY
 
 from jnd.companion import viewer
 from jnd.cost import Cost
@@ -50,8 +51,8 @@ def test_what_is_written_is_what_the_descent_saw(tmp_path):
     x0 = torch.full((2, 3, 8, 8), 10.0)
     x0[1] += 1
     options = dict(target=1, cost=Cost.arm("none"))
-    film = viewer.Film(find_jnd(Pixel(), x0, max_iter=9, **options).K, 9)
-    found = find_jnd(Pixel(), x0, max_iter=9, watch=film, **options)
+    film = viewer.Film(torch.tensor([5, 3]), 9)
+    found = find_jnd(Pixel(), x0, alpha=1 / GREY, max_iter=9, watch=film, **options)
     end = find_jnd(Pixel(), x0, max_iter=4, alpha=0.01, **options)
     for image, frames in enumerate(film.frames):
         assert {0, 9, found.K[image].item()} <= frames.keys()

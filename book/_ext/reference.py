@@ -45,8 +45,10 @@ def checked_in(claim: Mapping[str, Any]) -> set[str]:
 
 
 def counts(verdicts: list[str]) -> str:
-    """``"2 holds, 1 not tested here"``."""
-    return ", ".join(f"{verdicts.count(name)} {name}" for name in MARKS if name in verdicts)
+    """``"2 hold, 1 not tested here"``."""
+    plural = {"holds": "hold", "does not hold": "do not hold"}
+    found = {name: verdicts.count(name) for name in MARKS if name in verdicts}
+    return ", ".join(f"{count} {plural.get(name, name)}" for name, count in found.items())
 
 
 def run_facts(provenance: Mapping[str, Any]) -> dict[str, str]:

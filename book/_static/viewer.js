@@ -68,7 +68,10 @@ document.addEventListener("DOMContentLoaded", () => {
       });
     let original = false;
     buttons.blink.addEventListener("click", () =>
-      toggle("blink", 600, () => picture((original = !original) ? 0 : slider.value)));
+      toggle("blink", 600, () => {
+        original = !original;
+        picture(original ? 0 : slider.value);
+      }));
     buttons.play.addEventListener("click", () => {
       if (slider.value === slider.max) go(0);
       toggle("play", 300, () => {

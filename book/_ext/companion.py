@@ -10,7 +10,7 @@ import setups
 import table2
 import yaml
 from dots import paired_dots
-from reference import MARKS, cards, counts, files_table, scale, speed, status
+from reference import ARMS, MARKS, cards, counts, files_table, scale, speed, status
 from sphinx.errors import ExtensionError
 
 from jnd.companion.provenance import provenance_line
@@ -25,7 +25,6 @@ def namespace(items: dict) -> SimpleNamespace:
     return SimpleNamespace(**{k: math.nan if v is None else v for k, v in items.items()})
 
 
-ARMS = {"full": "with", "none": "without"}  # ours -> the paper's
 GROUPS = {
     "statements": ("order", "proportion", "visual"),
     "printed numbers": ("number",),
@@ -42,7 +41,8 @@ def claims_page(claims: list[dict], verdicts: list[dict], notebooks: set[str]) -
         verdict = by_id[claim["id"]]
         where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
         printed = f"{where}: {claim['paper']}" if "paper" in claim else where
-        measured = measured_in_words(claim, verdict) if verdict["measured"] else ""
+        comparable = verdict["measured"] and "only" not in claim  # else of other photos
+        measured = measured_in_words(claim, verdict) if comparable else ""
         measured = "; ".join(filter(None, (measured, verdict["why"])))
         row = [claim["says"], printed, measured, MARKS[verdict["verdict"]], links(claim, notebooks)]
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |")
@@ -87,8 +87,8 @@ def score(groups: dict[str, list[str]]) -> str:
 
 
 def measured_in_words(claim: dict, verdict: dict) -> str:
-    """The numbers that decided, or how often the checks held where each photo counts."""
-    if claim["kind"] == "proportion":
+    """The numbers that decided, or how often the checks held where they are many."""
+    if claim["kind"] == "proportion" or len(verdict["measured"]) > 4:
         return f"holds {verdict['held']} times of {verdict['checked']}"
     words = " and ".join(in_words(value) for value in verdict["measured"].values())
     return f"proxy: {words}" if claim["kind"] == "visual" else words

@@ -10,6 +10,7 @@ from typing import Any
 from jnd.support.files import sha256
 from jnd.support.registry import fetch
 
+ARMS = {"full": "with", "none": "without"}  # ours -> the paper's
 MARKS = {
     "holds": "✓\N{NO-BREAK SPACE}holds",
     "partly": "◐\N{NO-BREAK SPACE}partly",

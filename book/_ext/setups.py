@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from jnd.companion.claims import judge
-from jnd.companion.prediction import quantities
+from jnd.companion.prediction import METRICS, quantities
 from jnd.metrics import INT64_DB
 
 SETUPS = {
@@ -16,7 +16,6 @@ SETUPS = {
     "imagenet_resnet18": "ResNet-18, 224 px",
 }
 """Files of data/measured, each of ten ImageNet photos -> their machine."""
-METRICS = ("PSNR", "UQI", "SCC", "VIF", "VIF (early sewar)")
 
 
 def quality(arm: str, printed: Mapping[str, float], pages: Mapping[str, Mapping]) -> str:

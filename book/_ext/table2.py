@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from reference import ARMS
+
 from jnd.metrics import INT64_DB
 
 METRICS = ("PSNR", "UQI", "SCC", "VIF")
-ARMS = {"full": "with", "none": "without"}  # ours -> the paper's
 WAYS = {
     "32×32": "enlarged inside the machine",
     "bilinear": "enlarged first, bilinearly",

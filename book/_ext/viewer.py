@@ -13,9 +13,9 @@ from string import Template
 from typing import Any
 
 from docutils import nodes
+from reference import ARMS
 from sphinx.util.docutils import SphinxDirective
 
-ARMS = {"full": "with", "none": "without"}
 WAY, END = 0.9, 0.98  # where on the axis the way ends, and where the end of the run stands
 
 PAGE = Template("""

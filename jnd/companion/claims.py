@@ -74,7 +74,8 @@ def judge(claim: Mapping[str, Any], metrics: Mapping[str, Any], profile: str) ->
         measured |= {place: _value(place, metrics) for place in places}
         left, right = (measured[side] if side in places else float(side) for side in sides)
         tolerance = float(parts["tolerance"] or 0)
-        if claim["kind"] == "order" and isinstance(left, list) and isinstance(right, list):
+        by_photo = claim["kind"] in {"order", "visual"}
+        if by_photo and isinstance(left, list) and isinstance(right, list):
             together = len(claim["checks"])
             outcomes.append(_in_the_mean(left, parts["sign"], right, tolerance, together))
         else:

@@ -2,21 +2,14 @@
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from jnd.cost import WHITE, AnyCost
+from jnd.cost import AnyCost
 from jnd.descent import update
 from jnd.machines import resized
 from jnd.metrics import scores
-
-
-def noisy_to(x0: Tensor, decibels: float) -> Tensor:
-    """Images (B, 3, H, W) with white Gaussian noise of which each has exactly this PSNR."""
-    noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(x0)
-    size = noise.square().mean((1, 2, 3), keepdim=True).sqrt()
-    return x0 + WHITE * 10 ** (-decibels / 20) / size * noise
+from jnd.studies.distortions import noise_of
 
 
 def regularisers_alone(x0: Tensor, cost: AnyCost, alpha: float, max_iter: int) -> Tensor:
@@ -35,9 +28,10 @@ def regularisers_alone(x0: Tensor, cost: AnyCost, alpha: float, max_iter: int) -
 
 
 def pull_at_rest(decibels: float, pixels: int, squared_distance: float) -> float:
-    """The gradient that holds an image at this PSNR against λ, its norm for pixels in 0..1.
+    """The least gradient that holds an image at this PSNR against λ, its norm for pixels in 0..1.
 
-    At rest 2 λ r = g, and the PSNR is −20 lg (‖r‖ / √pixels).
+    A steady gradient rests at 2 λ r = g, and the PSNR is −20 lg (‖r‖ / √pixels). One that turns has
+    to be longer, see :func:`~jnd.studies.derivation.rest`.
 
     Args:
         decibels: the PSNR.
@@ -63,6 +57,6 @@ def yardsticks(
         f"noise, enlarged to {side} px, bilinear": resized(x0, (side, side)),
         f"noise, enlarged to {side} px, nearest": interpolate(x0, (side, side)),
     }
-    rows = {name: scores(x, noisy_to(x, decibels)) for name, x in enlarged.items()}
+    rows = {name: scores(x, noise_of(x, decibels)) for name, x in enlarged.items()}
     alone = regularisers_alone(x0, cost, alpha, max_iter)
     return rows | {"regularisers alone, no network": scores(x0, alone)}

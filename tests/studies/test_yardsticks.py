@@ -7,7 +7,8 @@ import torch
 
 from jnd import Cost
 from jnd.metrics import METRICS, psnr
-from jnd.studies.yardsticks import noisy_to, pull_at_rest, regularisers_alone, yardsticks
+from jnd.studies.distortions import noise_of
+from jnd.studies.yardsticks import pull_at_rest, regularisers_alone, yardsticks
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def photos():
 
 
 def test_noise_has_the_psnr_asked_for(photos):
-    assert psnr(photos, noisy_to(photos, 10.0)).tolist() == pytest.approx([10.0] * 3, abs=1e-4)
+    assert psnr(photos, noise_of(photos, 10.0)).tolist() == pytest.approx([10.0] * 3, abs=1e-4)
 
 
 def test_the_regularisers_alone_rest_where_their_gradients_cancel(photos):

@@ -197,7 +197,7 @@ def test_profiles_set_only_parameters(path):
             {"sizes": [160]},
             "machines, weights, sizes and alphas: give as many of each",
         ),
-        ("psychometrics", {"swept": 300}, "swept = 300: take 1 to count = 60 photos"),
+        ("psychometrics", {"swept": 300}, "swept = 300: take 1 to count = 45 photos"),
         ("psychometrics", {"data": "nowhere"}, 'no folder nowhere; "packaged" needs none'),
         ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR"),
     ],

@@ -111,8 +111,8 @@ class Multiverse:
     Args:
         paper: ``"table1"`` or ``"table2"`` of data/paper.yaml.
         images: ``"x0"`` and, for the arms full and none, ``"x_jnd.<arm>"`` and ``"x_end.<arm>"``,
-            (B, 3, H, H) each; images where one of them is NaN are left out. Where fewer than 2 would
-            remain, x(K) is left out instead: what needs it is NaN and comes near nothing.
+            (B, 3, H, H) each; images where one of them is NaN are left out. Where fewer than 2
+            would remain, x(K) is left out instead: what needs it is NaN and comes near nothing.
         pipelines: those to try.
         progress: wraps the range of pipelines, as tqdm does.
 

@@ -160,7 +160,8 @@ def side_by_side(data: Path, paper: dict, results: Path) -> SimpleNamespace:
     """The ImageNet notebook of this run and of data/measured: tables, and who made them."""
     measured = {name: read_json(data / "measured" / f"{name}.json") for name in setups.SETUPS}
     ours = read_json(results / "imagenet" / "metrics.json")
-    pages = {f"packaged photos, {ours['provenance']['machine']}: this run": ours}
+    made = ours["provenance"]
+    pages = {f"{made['data']}, {made['machine']}: this run, profile {made['profile']}": ours}
     pages |= {f"ten ImageNet photos, {t}": measured[name] for name, t in setups.SETUPS.items()}
     printed = paper["tables"]["table1"]
     predicted = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))

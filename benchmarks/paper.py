@@ -35,6 +35,7 @@ from jnd.machines import PlantedBox, plant
 from jnd.machines.detectors import retinanet_resnet50_fpn
 from jnd.studies.attacks import InBall
 from jnd.studies.distortions import DISTORTIONS, SCALINGS, along
+from jnd.studies.pictures import TREATMENTS
 from jnd.studies.psychometrics import BATCH
 from jnd.support.checkout import ROOT
 
@@ -75,7 +76,14 @@ def imagenet(p: Parameters) -> Work:
     photos = len(p["photos"])
     curves = 2 * len(p["curves"]) * p["curve_iter"]
     sure = photos * sum(p["end_iters"].values()) + curves
-    return Work(sure, 3 * photos * p["max_iter"], photos)
+    return Work(sure, (3 + 1) * photos * p["max_iter"], photos)  # three arms, among pictures
+
+
+def pictures(p: Parameters) -> Work:
+    pairs = len(p["photos"]) * len(p["ranks"])
+    forwards = 16 + 4 * (len(TREATMENTS) + 1)  # up or down, what four ways survive
+    to_K = 3 * p["max_iter"] + p["max_iter"] // 2  # one of three takes another forward each
+    return Work(pairs, pairs * to_K, len(p["photos"]), pairs * forwards)
 
 
 def derivation(p: Parameters) -> Work:
@@ -98,7 +106,7 @@ def detection(p: Parameters) -> Work:
 def reading(p: Parameters) -> Work:
     photos = len(p["photos"])
     sure = photos * (p["max_iter"] + 3 * p["end_iter"])
-    return Work(sure, (READINGS + 1) * photos * p["max_iter"], photos, photos * p["max_iter"])
+    return Work(sure, (READINGS + 2) * photos * p["max_iter"], photos)  # twice among pictures
 
 
 def comparison(p: Parameters) -> Work:
@@ -107,6 +115,7 @@ def comparison(p: Parameters) -> Work:
     carlini = 3 * math.ceil(2 * N / 3)
     sure = 2 + N + walk * (InBall.halvings + 1) + carlini + N  # FGSM, FGV, end, PGD, C&W, DDN
     to_K = N + 12 * walk + 10 * max(50, N)  # x(K), PGD's balls before the first, DeepFool
+    to_K += len(p["ranks"]) * len(p["shrinking_alphas"]) * p["shrinking_iter"]
     return Work(photos * sure, photos * to_K, 1)
 
 
@@ -123,6 +132,7 @@ def psychometrics(p: Parameters) -> Work:
 
 WORK: dict[str, Callable[[Parameters], Work]] = {
     "imagenet": imagenet,
+    "pictures": pictures,
     "derivation": derivation,
     "cifar10": of_cifar10,
     "detection": detection,

@@ -39,12 +39,14 @@ FEW = ["brown_bear", "cock"]
 COUNTS = {
     "cifar10": {"examples": 4, "count": 10, "max_iter": 2}
     | {"end_iters": {"full": 2, "l2": 1, "none": 1}},
-    "comparison": {"photos": FEW, "max_iter": 2},
+    "comparison": {"photos": FEW, "max_iter": 2, "ranks": [0], "shrinking_iter": 2}
+    | {"shrinking_alphas": [0.004, 0.002]},
     "derivation": {"max_iter": 3, "alphas": [0.9, 0.45]},  # their N is 4.5 divided by each
     "detection": {"max_iter": 1, "end_iter": 1},
     "forensics": {"count": 2, "pairings": ["itself"], "strengths": [20, 40]},
     "idea": {"trials": 20},
     "imagenet": {"max_iter": 3, "end_iters": {"full": 2, "l2": 1, "none": 2}, "curve_iter": 2},
+    "pictures": {"photos": FEW, "ranks": [0, 2], "max_iter": 3},
     "psychometrics": {"count": 6, "swept": 3, "max_iter": 2, "ranks": [3]}
     | {"scales": [0.5], "alpha_factors": [2.0]},
     "reading": {"photos": FEW, "max_iter": 2, "end_iter": 2},

@@ -89,7 +89,8 @@ def pictures(p: Parameters) -> Work:
 def derivation(p: Parameters) -> Work:
     photos = len(profile_parameters("imagenet", p["profile"])["photos"])
     last = 10  # updates after which the slope is measured too
-    ways = sum(round(4.5 / alpha) + min(last, round(4.5 / alpha)) for alpha in p["alphas"])
+    Ns = [round(4.5 / alpha) for alpha in p["alphas"]]
+    ways = sum(N + min(last, N + 1) for N in Ns)
     return Work(photos * (p["max_iter"] + 2) + len(p["swept"]) * ways, 0, photos)
 
 

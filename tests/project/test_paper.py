@@ -31,7 +31,7 @@ from jnd.support.files import sha256
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from paper import WORK  # noqa: E402
+from paper import WORK, machines_of  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -72,17 +72,22 @@ class Work:
     forwards: int = 0
 
 
+def to_a_picture(p: Parameters) -> int:
+    """Of an image, at most: an update, and half as much again for the forward of its picture."""
+    return p["max_iter"] + p["max_iter"] // 2
+
+
 def imagenet(p: Parameters) -> Work:
     photos = len(p["photos"])
     curves = 2 * len(p["curves"]) * p["curve_iter"]
     sure = photos * sum(p["end_iters"].values()) + curves
-    return Work(sure, (3 + 1) * photos * p["max_iter"], photos)  # three arms, among pictures
+    return Work(sure, photos * (3 * p["max_iter"] + to_a_picture(p)), photos)
 
 
 def pictures(p: Parameters) -> Work:
     pairs = len(p["photos"]) * len(p["ranks"])
     forwards = 16 + 4 * (len(TREATMENTS) + 1)  # up or down, what four ways survive
-    to_K = 3 * p["max_iter"] + p["max_iter"] // 2  # one of three takes another forward each
+    to_K = 2 * p["max_iter"] + to_a_picture(p)
     return Work(pairs, pairs * to_K, len(p["photos"]), pairs * forwards)
 
 
@@ -107,7 +112,7 @@ def detection(p: Parameters) -> Work:
 def reading(p: Parameters) -> Work:
     photos = len(p["photos"])
     sure = photos * (p["max_iter"] + 3 * p["end_iter"])
-    return Work(sure, (READINGS + 2) * photos * p["max_iter"], photos)  # twice among pictures
+    return Work(sure, photos * (READINGS * p["max_iter"] + to_a_picture(p)), photos)
 
 
 def comparison(p: Parameters) -> Work:

@@ -10,6 +10,7 @@ import setups
 import table2
 import yaml
 from dots import paired_dots
+from full_size import full_size
 from reference import ARMS, MARKS, cards, counts, files_table, scale, speed, status
 from sphinx.errors import ExtensionError
 
@@ -160,7 +161,8 @@ def side_by_side(data: Path, paper: dict, results: Path) -> SimpleNamespace:
     """The ImageNet notebook of this run and of data/measured: tables, and who made them."""
     measured = {name: read_json(data / "measured" / f"{name}.json") for name in setups.SETUPS}
     ours = read_json(results / "imagenet" / "metrics.json")
-    pages = {f"packaged photos, {ours['provenance']['machine']}: this run": ours}
+    made = ours["provenance"]
+    pages = {f"{made['data']}, {made['machine']}: this run, profile {made['profile']}": ours}
     pages |= {f"ten ImageNet photos, {t}": measured[name] for name, t in setups.SETUPS.items()}
     printed = paper["tables"]["table1"]
     predicted = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
@@ -197,6 +199,7 @@ def load_numbers(app, config) -> None:
     pages |= {path.parent.name: load_page(path) for path in metrics}
     pages["speed"] = speed(json.loads((data / "speed.json").read_text("utf-8")))
     pages["scale"] = scale(json.loads((data / "scale.json").read_text("utf-8")))
+    pages["full_size"] = full_size(json.loads((data / "paper_cost.json").read_text("utf-8")))
     pages["measured"] = measured_elsewhere(data / "measured")
     pages["setups"] = side_by_side(data, paper, results)
     pages["table2"] = table2.beside(

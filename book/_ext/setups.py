@@ -69,7 +69,8 @@ def prediction(predicted: Mapping[str, Any], page: Mapping[str, Any]) -> str:
         measured = "not yet run"
         if ran:
             verdict = "✓ inside" if low <= found[name] <= high else "✗ outside"
-            measured = f"{found[name]:.3g} {verdict}"
+            value = f"{found[name]:.3g}" if found[name] >= 0 else "no K"
+            measured = f"{value} {verdict}"
         interval = (
             f"{low:.0f} to {high:.0f}" if name.startswith("K") else f"{low:.3g} to {high:.3g}"
         )

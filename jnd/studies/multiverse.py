@@ -79,7 +79,12 @@ class Pipeline:
     kept: str
 
     def measure(self, x0: Tensor, x: Tensor) -> dict[str, Tensor]:
-        """Metric -> (B,), of images (B, 3, H, W) in 0..255. PSNR is in dB, with 255 for MAX."""
+        """Metric -> (B,), of images (B, 3, H, W) in 0..255; NaN if x is not finite.
+
+        PSNR is in dB, with 255 for MAX.
+        """
+        if not x.isfinite().all():
+            return dict.fromkeys(MEASURES, x0.new_full((len(x),), torch.nan))
         keep = KEPT[self.kept]
         original = keep(UNITS[self.original](x0.double()))
         changed = keep(UNITS[self.changed](PAIRINGS[self.pairing](x.double())))
@@ -106,12 +111,13 @@ class Multiverse:
     Args:
         paper: ``"table1"`` or ``"table2"`` of data/paper.yaml.
         images: ``"x0"`` and, for the arms full and none, ``"x_jnd.<arm>"`` and ``"x_end.<arm>"``,
-            (B, 3, H, H) each; images where one of them is NaN are left out.
+            (B, 3, H, H) each; images where one of them is NaN are left out. Where fewer than 2
+            would remain, x(K) is left out instead: what needs it is NaN and comes near nothing.
         pipelines: those to try.
         progress: wraps the range of pipelines, as tqdm does.
 
     Raises:
-        ValueError: fewer than 2 images are left, so that chance cannot be told.
+        ValueError: there are fewer than 2 images, so that chance cannot be told.
 
     Attributes:
         printed: column such as ``"PSNR, with"`` -> the paper's number, PSNR in dB of 8 bits.
@@ -129,10 +135,11 @@ class Multiverse:
         pipelines: Sequence[Pipeline] = PIPELINES,
         progress: Callable[[range], Iterable[int]] = iter,
     ):
+        if len(images["x0"]) < 2:
+            raise ValueError("at least 2 images are needed")
         whole = torch.stack([x.isfinite().flatten(1).all(1) for x in images.values()]).all(0)
-        if whole.sum() < 2:
-            raise ValueError("at least 2 images with an x(K) in each arm are needed")
-        images = {name: x[whole] for name, x in images.items()}
+        if whole.sum() >= 2:
+            images = {name: x[whole] for name, x in images.items()}
         table = read_data("paper")["tables"][paper]
         self.printed = {
             f"{name}, {column}": table[column][name] - (INT64_DB if name == "PSNR" else 0)

@@ -136,6 +136,12 @@ def test_paired_differences_mark_mean_and_interval(generator):
     assert sum(bar.get_height() for bar in right.patches[:25]) == 20
 
 
+def test_paired_differences_of_no_pair():
+    test = pd.DataFrame({"difference": [torch.nan]} | dict(low=torch.nan, high=torch.nan), ["PSNR"])
+    (axis,) = figures.paired_differences({"PSNR": torch.full((3,), torch.nan)}, test).axes
+    assert axis.get_title() == "PSNR, dB" and not axis.containers
+
+
 def test_psychometric_has_the_step_at_the_border():
     moved = torch.tensor([0.0, 1.0, 2.0, 3.0])
     figure = figures.psychometric(moved, torch.tensor([0.0, 0.2, 0.6, 1.0]), moved / 3, 1.5)

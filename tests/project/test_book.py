@@ -614,6 +614,22 @@ def test_what_a_gpu_took_is_shown_once_it_is_measured(monkeypatch):
     assert "| jnd, full, tf32 | 12.3 | 1.50 (1.25 to 1.75) | |" in speed(measured).gpu
 
 
+def test_the_cost_at_full_size_is_updates_times_what_one_takes(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from full_size import REACHED, full_size
+
+    network = {"seconds": 0.5, "forward": REACHED / 4, "start": 1000, "image": 50}
+    work = {"sure": 7000, "forwards": 400, "to_K": 7200, "batch": 20}
+    job = {"work": work, "machines": ["net"], "bytes": 3e8}
+    values = {"networks": {"net": network}, "jobs": {"a": job, "training": job}, "bytes": 4e8}
+    made = {"processor": "abacus", "packages": {"torch": "9"}, "commit": "f", "date": "2020-02-01"}
+    table = full_size({"provenance": made | {"updates": 4}, "values": values}).table
+    # 7200 and 14,400 updates of 0.5 s; on the GPU two forwards, in training three, of 0.25 s
+    assert "| [a](notebooks/a.ipynb) | 1.0 to 2.0 | 1.0 to 2.0 | 2.0 | 0.30 |" in table
+    assert "| training | 0.99 to 2.0 | 1.5 to 3.0 | 2.0 | 0.30 |" in table
+    assert table.endswith("| **in all** | 2.0 to 4.0 | 2.5 to 5.0 |  | 0.40 |")
+
+
 def test_a_number_without_provenance_fails(tmp_path):
     done = build_page(tmp_path, "", {"values": METRICS["values"]})
     assert done.returncode != 0

@@ -1,6 +1,7 @@
 """The pipelines against what numpy and Pillow do to arrays; the errors by their definition."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -182,10 +183,20 @@ def test_images_that_are_missing_are_left_out(images):
     assert found.means.loc["end"].iloc[0]["PSNR, with"] == pytest.approx(expected)
 
 
-def test_a_single_image_is_too_few(images):
+def test_without_x_of_K_the_ends_are_compared(images):
     images["x_jnd.none"][1:] = torch.nan
+    found = Multiverse("table2", images, PIPELINES[:4])
+    expected = psnr(images["x0"], images["x_end.none"]).mean().item()
+    assert found.means.loc["end"].iloc[0]["PSNR, without"] == pytest.approx(expected)
+    assert found.means.loc["x(K)"].iloc[0].filter(like="without").isna().all()
+    assert (found.errors.loc["x(K)"].filter(like="without") == math.inf).all(axis=None)
+    assert found.best(1).index[1][0] == "end"
+    assert "near, of 12" in found.by_number()
+
+
+def test_a_single_image_is_too_few(images):
     with pytest.raises(ValueError, match="at least 2 images"):
-        Multiverse("table2", images, [PLAIN])
+        Multiverse("table2", {name: x[:1] for name, x in images.items()}, [PLAIN])
 
 
 def test_identical_arrays_explain_no_psnr(x0, images):

@@ -141,9 +141,10 @@ def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) ->
     figure, axes = panels(1, len(differences), (2.1, 2.3), sharey=True)
     for axis, (name, values) in zip(axes[0], differences.items(), strict=True):
         values, row = values[values.isfinite()].cpu(), test.loc[name]
-        # the outer 2 % would squeeze the rest into a few bars
-        low, high = values.quantile(torch.tensor([0.01, 0.99], dtype=values.dtype)).tolist()
-        axis.hist(values.clamp(low, high).numpy(), bins=25, color="#9ecae1")
+        if len(values):  # some image flips in both
+            # the outer 2 % would squeeze the rest into a few bars
+            low, high = values.quantile(torch.tensor([0.01, 0.99], dtype=values.dtype)).tolist()
+            axis.hist(values.clamp(low, high).numpy(), bins=25, color="#9ecae1")
         axis.axvline(0, color=GREY, linewidth=1)
         axis.axvline(row["difference"], color=ORANGE)
         axis.axvspan(row["low"], row["high"], color=ORANGE, alpha=0.3, linewidth=0)

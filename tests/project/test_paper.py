@@ -1,0 +1,207 @@
+"""The paper profile from one end to the other, on stand-ins for the files that it downloads.
+
+They have the official names and layouts, and the registry of a copy their hashes; in the copy the
+notebooks' parameters are changed in counts alone.
+"""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+import yaml
+from PIL import Image
+from test_notebooks import FILES
+from test_pipeline import run, snakemake
+from torch import Tensor, nn
+
+from jnd.datasets import CIFAR10_ARCHIVE, load_picture, packaged_squares
+from jnd.machines.weights import official_file
+from jnd.support.checkout import ROOT, read_data
+from jnd.support.files import sha256
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from paper import WORK, machines_of  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+FEW = ["brown_bear", "cock"]
+COUNTS = {
+    "cifar10": {"examples": 4, "count": 10, "max_iter": 2}
+    | {"end_iters": {"full": 2, "l2": 1, "none": 1}},
+    "comparison": {"photos": FEW, "max_iter": 2, "ranks": [0], "shrinking_iter": 2}
+    | {"shrinking_alphas": [0.004, 0.002]},
+    "derivation": {"max_iter": 3, "alphas": [0.9, 0.45]},  # their N is 4.5 divided by each
+    "detection": {"max_iter": 1, "end_iter": 1},
+    "forensics": {"count": 2, "pairings": ["itself"], "strengths": [20, 40]},
+    "idea": {"trials": 20},
+    "imagenet": {"max_iter": 3, "end_iters": {"full": 2, "l2": 1, "none": 2}, "curve_iter": 2},
+    "pictures": {"photos": FEW, "ranks": [0, 2], "max_iter": 3},
+    "psychometrics": {"count": 6, "swept": 3, "max_iter": 2, "ranks": [3]}
+    | {"scales": [0.5], "alpha_factors": [2.0]},
+    "reading": {"photos": FEW, "max_iter": 2, "end_iter": 2},
+}
+LABEL = 6  # of all the stand-ins for CIFAR-10's photos: what two steps of training can teach
+RECIPE = {"BATCH = 128": "BATCH = 5", "stages=[(299, 8)]": "stages=[(299, 2)]"}
+WEIGHTS = "results/weights/inception_v3_cifar10.safetensors"
+
+# what a kernel does at its start: of how many images each forward with a gradient was, from then on
+METER = """
+import os, pathlib, torch
+def note(module, given):
+    if type(module).__name__ in {"Machine", "Detector"} and given[0].requires_grad:
+        name = get_ipython().user_ns["run"].notebook
+        with open(pathlib.Path(os.environ["IPYTHONDIR"], name), "a") as file:
+            print(len(given[0]), file=file)
+torch.nn.modules.module.register_module_forward_pre_hook(note)
+"""
+
+
+def classifier(name: str, size: int) -> dict[str, Tensor]:
+    """Random weights that tell photos apart and forget them after an update or two."""
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    network = torchvision.models.get_model(name, weights=None, **options)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the statistics are those of the photos
+    nn.init.normal_(network.fc.weight, std=0.1)
+    with torch.no_grad():
+        network((packaged_squares(6, size)[0] - 127) / 60)
+    return network.state_dict()
+
+
+def detector() -> dict[str, Tensor]:
+    """In the official file the batch norm is frozen, and so counts no batches."""
+    network = torchvision.models.detection.retinanet_resnet50_fpn(
+        weights=None, weights_backbone=None
+    )
+    state = network.state_dict().items()
+    return {name: value for name, value in state if not name.endswith("num_batches_tracked")}
+
+
+def write_cifar10(path: Path, count: int) -> None:
+    photos = packaged_squares(count, 32)[0].byte()
+    records = b"".join(bytes([LABEL]) + photo.numpy().tobytes() for photo in photos)
+    with tarfile.open(path, "w:gz") as archive:
+        for name in ["test_batch", *(f"data_batch_{i}" for i in range(1, 6))]:
+            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            entry.size = len(records)
+            archive.addfile(entry, io.BytesIO(records))
+
+
+def save_picture(path: Path, picture: Tensor) -> None:
+    Image.fromarray(picture.byte().permute(1, 2, 0).numpy()).save(path)
+
+
+def write_mirror(mirror: Path) -> None:
+    """Every file that data/registry.yaml has an address for."""
+    mirror.mkdir()
+    torch.manual_seed(0)
+    for name, size in {"inception_v3": 299, "resnet50": 224}.items():
+        torch.save(classifier(name, size), mirror / official_file(name)[0])
+    torch.save(detector(), mirror / official_file("retinanet_resnet50_fpn")[0])
+    write_cifar10(mirror / CIFAR10_ARCHIVE, 10)
+    files = read_data("registry")["files"]
+    photos = [name for name in files if name.endswith(".JPEG")]
+    for name, photo in zip(photos, packaged_squares(len(photos), 400)[0], strict=True):
+        save_picture(mirror / name, photo)
+    road = load_picture("road", 1280)[0][0]
+    save_picture(mirror / "straight_lines1.jpg", road[:, :720])
+
+
+def copy(root: Path, mirror: Path) -> None:
+    """The repository with the hashes of the mirror's files, fewer counts and a shorter training."""
+    built = shutil.ignore_patterns("_build", "notebooks", "figures")
+    for name in ("jnd", "data", "notebooks", "book"):
+        shutil.copytree(ROOT / name, root / name, ignore=built if name == "book" else None)
+    for name in ("Snakefile", "folder.yaml", "README.md", "CITATION.cff"):
+        shutil.copy(ROOT / name, root)
+    registry = read_data("registry")
+    for file in mirror.iterdir():
+        entry = registry["files"][file.name]
+        entry |= {"sha256": sha256(file), "bytes": file.stat().st_size}
+    (root / "data" / "registry.yaml").write_text(yaml.safe_dump(registry, sort_keys=False))
+    for name, counts in COUNTS.items():
+        path = root / "notebooks" / "params" / "paper" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | counts))
+    recipe = root / "data" / "recipes" / "cifar10.py"
+    text = recipe.read_text()
+    for ours, short in RECIPE.items():
+        assert ours in text
+        text = text.replace(ours, short)
+    recipe.write_text(text)
+
+
+def killed_when(there: Path, command: list[str], root: Path) -> None:
+    """Start a command and kill all its processes as soon as a file is there."""
+    with open(root / "log", "w") as log:
+        process = subprocess.Popen(
+            command, cwd=root, stdout=log, stderr=log, start_new_session=True
+        )
+        while not there.exists():
+            assert process.poll() is None, (root / "log").read_text()
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    """Where the profile ran, and what Snakemake said after the training was killed."""
+    folder = tmp_path_factory.mktemp("paper")
+    root, mirror = folder / "root", folder / "mirror"
+    write_mirror(mirror)
+    copy(root, mirror)
+    startup = root / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "meter.py").write_text(METER)
+    options = ["--cores", "all", "--config", "profile=paper"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, where in {"MIRROR": mirror, "CACHE": root / "cache"}.items():
+            patch.setenv(f"JND_{name}", str(where))
+        patch.setenv("PYTHONPATH", str(root))
+        patch.setenv("IPYTHONDIR", str(root / "ipython"))
+        killed_when(root / f"{WEIGHTS}.checkpoint", snakemake(WEIGHTS, *options), root)
+        return root, run(snakemake(*options), root)
+
+
+def test_a_killed_training_goes_on(paper):
+    assert "resuming after epoch 1\nepoch 2/2" in paper[1]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_notebook_leaves_its_files(paper, name):
+    folder = paper[0] / "results" / "paper" / name
+    left = {path.name for path in folder.iterdir()} - {"executed.ipynb"}
+    assert left == {*FILES[name].split(), *(["fig1-from-5.png"] if name == "imagenet" else [])}
+    assert json.loads((folder / "metrics.json").read_text())["provenance"]["profile"] == "paper"
+
+
+def test_every_claim_is_judged_and_the_prediction_compared(paper):
+    verdicts = json.loads((paper[0] / "results" / "paper" / "claims.json").read_text())
+    for claim, verdict in zip(read_data("paper")["claims"], verdicts, strict=True):
+        assert (verdict["verdict"] == "not tested here") == ("why" in claim), verdict
+    page = (paper[0] / "book" / "_build" / "html" / "real-photos.html").read_text()
+    compared = page.count("✓ inside") + page.count("✗ outside")
+    assert compared == len(read_data("prediction")["interval"]) and "not yet run" not in page
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_the_work_of_a_notebook_is_what_its_cost_is_extrapolated_from(paper, name):
+    metrics = json.loads((paper[0] / "results" / "paper" / name / "metrics.json").read_text())
+    parameters = metrics["provenance"]["parameters"]
+    counted = sum(map(int, (paper[0] / "ipython" / name).read_text().split()))
+    work, of_each = WORK[name](parameters), counted / len(machines_of(parameters))
+    assert work.sure <= of_each <= work.sure + work.to_K

@@ -9,11 +9,17 @@
 PYTHON ?= python3
 PROFILE ?= bundled
 BIN = .venv/bin
+INSTALL_LOG = .venv/install.log
+# all but a line for each step
+RUN_LOG = results/reproduce.log
 
 .PHONY: reproduce data test lint bench setup lock repository
 
 reproduce: setup
-	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --config profile=$(PROFILE)
+	@mkdir -p results
+	@$(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet host rules progress \
+		--config profile=$(PROFILE) 2> $(RUN_LOG) \
+		|| { tail -n 25 $(RUN_LOG); echo "Stopped; all that was said is in $(RUN_LOG)"; exit 1; }
 	@$(BIN)/python -m jnd.companion.tables $(PROFILE)
 
 data: setup
@@ -34,11 +40,14 @@ bench: setup
 setup: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, this is {sys.version}; name one with make PYTHON=…")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, this is {sys.version}; name one with make PYTHON=…")'
+	@echo "Installing into .venv. On Linux: 3.4 GB to download, 6.5 GB to store, most of it CUDA;"
+	@echo "the README says how to do without, on a machine that has no GPU."
+	@$(PYTHON) -m venv .venv
+	@{ $(BIN)/python -m pip install --require-hashes -r requirements.lock \
+		&& $(BIN)/python -m pip install --no-deps --no-build-isolation -e . ; } > $(INSTALL_LOG) 2>&1 \
+		|| { tail -n 20 $(INSTALL_LOG); echo "Stopped; all that was said is in $(INSTALL_LOG)"; exit 1; }
+	@touch $@
 
 # The lock is for every platform and every Python from 3.11 on; needs uv.
 lock:

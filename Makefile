@@ -4,6 +4,7 @@
 # make test        set up, run the tests
 # make lint        set up, check style and types
 # make bench       set up, time the descent and the metrics beside other libraries
+# make release     check version, changelog and citation, and make what is deposited, into dist/
 # make setup       the installation alone
 
 PYTHON ?= python3
@@ -13,12 +14,14 @@ INSTALL_LOG = .venv/install.log
 # all but a line for each step
 RUN_LOG = results/reproduce.log
 
-.PHONY: reproduce data test lint bench setup lock repository
+.PHONY: reproduce data test lint bench release setup lock repository
 
+# Nothing is kept in the home folder, which may be full.
+reproduce: export IPYTHONDIR = $(CURDIR)/.snakemake/ipython
 reproduce: setup
 	@mkdir -p results
 	@$(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet host rules progress \
-		--config profile=$(PROFILE) 2> $(RUN_LOG) \
+		--runtime-source-cache-path .snakemake/sources --config profile=$(PROFILE) 2> $(RUN_LOG) \
 		|| { tail -n 25 $(RUN_LOG); echo "Stopped; all that was said is in $(RUN_LOG)"; exit 1; }
 	@$(BIN)/python -m jnd.companion.tables $(PROFILE)
 
@@ -36,6 +39,9 @@ lint: .venv/for-tests
 bench: setup
 	$(BIN)/python -m pip install --no-deps --require-hashes -r benchmarks/peers.lock
 	$(BIN)/python -W ignore benchmarks/bench.py
+
+release: reproduce
+	$(BIN)/python tests/release.py
 
 setup: .venv/installed
 

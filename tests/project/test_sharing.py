@@ -23,6 +23,7 @@ CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 drift = runpy.run_path(str(ROOT / "tests" / "drift.py"))
+release = runpy.run_path(str(ROOT / "tests" / "release.py"))
 repository = runpy.run_path(str(ROOT / "book" / "_ext" / "repository.py"))
 
 
@@ -57,6 +58,24 @@ def test_an_address_that_is_none_changes_nothing():
     command = ["make", "repository", "URL=github.com/owner/name"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode and "URL=https://github.com/OWNER/NAME" in done.stdout
+
+
+def test_a_release_has_one_version_one_date_an_address_and_no_loose_ends(tmp_path):
+    for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / "CITATION.cff").write_text("version: 0.0.1")
+    found = "\n".join(release["complaints"](tmp_path))
+    for part in ("has version 0.0.1", "names no repository", "begins with", "not all is committed"):
+        assert part in found
+    version = release["version_of"](tmp_path)
+    citation = f"version: {version}\ndate-released: 2027-01-02\nrepository-code: here"
+    (tmp_path / "CITATION.cff").write_text(citation)
+    (tmp_path / "CHANGELOG.md").write_text(f"## {version} – 2027-01-02\n", "utf-8")
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (["add", "."], [*author, "commit", "--quiet", "-m", "all"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert [*release["complaints"](tmp_path)] == []
 
 
 def test_actions_are_pinned_by_commit():

@@ -4,25 +4,34 @@
 # make test        set up, run the tests
 # make lint        set up, check style and types
 # make bench       set up, time the descent and the metrics beside other libraries
+# make release     check version, changelog and citation, and make what is deposited, into dist/
 # make setup       the installation alone
 
 PYTHON ?= python3
 PROFILE ?= bundled
 BIN = .venv/bin
+INSTALL_LOG = .venv/install.log
+# all but a line for each step
+RUN_LOG = results/reproduce.log
 
-.PHONY: reproduce data test lint bench setup lock repository
+.PHONY: reproduce data test lint bench release setup lock repository
 
+# Nothing is kept in the home folder, which may be full.
+reproduce: export IPYTHONDIR = $(CURDIR)/.snakemake/ipython
 reproduce: setup
-	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --config profile=$(PROFILE)
+	@mkdir -p results
+	@$(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet host rules progress \
+		--runtime-source-cache-path .snakemake/sources --config profile=$(PROFILE) 2> $(RUN_LOG) \
+		|| { tail -n 25 $(RUN_LOG); echo "Stopped; all that was said is in $(RUN_LOG)"; exit 1; }
 	@$(BIN)/python -m jnd.companion.tables $(PROFILE)
 
 data: setup
 	$(BIN)/python -m jnd.companion.prefetch $(PROFILE)
 
-test: setup
+test: .venv/for-tests
 	$(BIN)/python -m pytest
 
-lint: setup
+lint: .venv/for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -31,23 +40,43 @@ bench: setup
 	$(BIN)/python -m pip install --no-deps --require-hashes -r benchmarks/peers.lock
 	$(BIN)/python -W ignore benchmarks/bench.py
 
+release: reproduce
+	$(BIN)/python tests/release.py
+
 setup: .venv/installed
 
-.venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, this is {sys.version}; name one with make PYTHON=…")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
-	touch $@
+.venv/installed: requirements.lock torch.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, this is {sys.version}; name one with make PYTHON=…")'
+	@echo "Installing into .venv. On Linux: 3.4 GB to download, 6.5 GB to store, most of it CUDA;"
+	@echo "the README says how to do without, on a machine that has no GPU."
+	@$(PYTHON) -m venv .venv
+	@{ $(BIN)/python -m pip install --require-hashes -r requirements.lock -r torch.lock \
+		&& $(BIN)/python -m pip install --no-deps --no-build-isolation -e . ; } > $(INSTALL_LOG) 2>&1 \
+		|| { tail -n 20 $(INSTALL_LOG); echo "Stopped; all that was said is in $(INSTALL_LOG)"; exit 1; }
+	@touch $@
 
-# The lock is for every platform and every Python from 3.11 on; needs uv.
+.venv/for-tests: .venv/installed tests/requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r tests/requirements.lock
+	@touch $@
+
+# Each lock is for every platform and every Python from 3.11 on; needs uv. What torch is made of, and
+# is replaced where there is no GPU, has a lock of its own.
+COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+OF_TORCH = ^(torch|torchvision|triton|cuda-.*|nvidia-.*)==
+
 lock:
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
-	uv pip compile benchmarks/peers.in --no-deps --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --custom-compile-command "make lock" -o benchmarks/peers.lock
+	cat requirements.lock torch.lock > all.lock
+	$(COMPILE) pyproject.toml --all-extras -o all.lock
+	awk 'BEGIN { file = "requirements.lock" } /^[^ #]/ { file = /$(OF_TORCH)/ ? "torch.lock" : "requirements.lock" } { print > file }' all.lock
+	rm all.lock
+	$(COMPILE) tests/requirements.in --no-deps -o tests/requirements.lock
+	$(COMPILE) benchmarks/peers.in --no-deps -o benchmarks/peers.lock
 
 # The one place to say where the repository is: make repository URL=https://github.com/OWNER/NAME
+# The book takes it from CITATION.cff: its buttons, links and previews, and the citation.
 repository:
+	@echo "$(URL)" | grep -Eq '^https://github.com/[^/]+/[^/]+$$' \
+		|| { echo "make repository URL=https://github.com/OWNER/NAME"; exit 1; }
 	perl -pi -e 's|^(# )?repository-code:.*|repository-code: $(URL)|' CITATION.cff
 	perl -pi -e 's|--depth 1 \S+ companion|--depth 1 $(URL) companion|' notebooks/*.ipynb

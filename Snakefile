@@ -6,6 +6,7 @@ Or find the JND of every photo in a folder: snakemake --cores all folder --confi
 import hashlib
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from snakemake.exceptions import WorkflowError
 configfile: "folder.yaml"
 
 
-PYTHON = sys.executable
+PYTHON = shlex.quote(sys.executable)
 PROFILE = config.get("profile", "bundled")
+# in the order in which they run: the paper's own figures first, then judgement, then what lies beyond
 NOTEBOOKS = [
-    "idea", "imagenet", "pictures", "derivation", "cifar10", "detection", "forensics", "reading", "comparison",
-    "psychometrics",
+    "imagenet", "cifar10", "detection", "forensics", "reading", "pictures", "derivation", "comparison",
+    "psychometrics", "idea",
 ]
 FOLLOWS = {"derivation": ["imagenet"], "forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook
@@ -58,20 +60,20 @@ rule notebook:
             profile=wanted.profile, name=FOLLOWS.get(wanted.name, []),
         ),
         lambda wanted: TRAINED.get((wanted.profile, wanted.name), []),
-        notebook="notebooks/{name}.ipynb",
-        parameters="notebooks/params/{profile}/{name}.yaml",
+        "notebooks/{name}.ipynb",
+        "notebooks/params/{profile}/{name}.yaml",
     output:
         "results/{profile}/{name}/metrics.json",
     log:
         # the executed copy is kept when a cell fails
-        notebook="results/{profile}/{name}/executed.ipynb",
+        "results/{profile}/{name}/executed.ipynb",
     threads: workflow.cores
     retries: 2
+    priority: lambda wanted: len(NOTEBOOKS) - NOTEBOOKS.index(wanted.name)
     resources:
         gpu=1,
     shell:
-        "{PYTHON} -m papermill --progress-bar {input.notebook} {log.notebook} -f {input.parameters}"
-        " -p output results"
+        "{PYTHON} notebooks/run.py {wildcards.name} {wildcards.profile}"
 
 
 rule cifar10_machine:
@@ -84,6 +86,7 @@ rule cifar10_machine:
     resources:
         gpu=1,
     shell:
+        "echo 'Training for CIFAR-10: into {output}' && "
         "{PYTHON} data/recipes/cifar10.py {wildcards.architecture} --out {output}"
         " --checkpoint {output}.checkpoint"
 
@@ -97,6 +100,7 @@ rule claims:
     output:
         "results/{profile}/claims.json",
     shell:
+        "echo 'Verdicts on the claims: into {output}' && "
         "{PYTHON} -m jnd.companion.claims results/{wildcards.profile}"
 
 
@@ -110,7 +114,7 @@ rule live:
     output:
         directory("results/live"),
     shell:
-        "{PYTHON} -m jnd.companion.browser {output}"
+        "echo 'The descent for the browser: into {output}' && {PYTHON} -m jnd.companion.browser {output}"
 
 
 rule book:
@@ -129,7 +133,7 @@ rule book:
     output:
         "book/_build/html/index.html",
     shell:
-        "{PYTHON} book/build.py --profile {PROFILE}"
+        "echo 'The book: into {output}' && {PYTHON} book/build.py --profile {PROFILE} 1>&2"
 
 
 TABLES = f"{config['output']}/shards"

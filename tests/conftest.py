@@ -11,6 +11,10 @@ if "JND_TEST_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same numbers wherever the tests run
 
 
+def pytest_report_collectionfinish(items):
+    return f"{len(items)} tests; all of them take about 10 minutes on two cores"
+
+
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(0)

@@ -1,7 +1,8 @@
 """Do the results still say what they said? python tests/drift.py results/bundled
 
 Compares every metrics.json with data/expected/PROFILE/NOTEBOOK.json, numbers to 2 %, and names what
-differs. With --accept the results become the new expectation, to be committed.
+differs. With --accept the results become the new expectation, to be committed, and what each
+notebook took goes into seconds.json.
 """
 
 import argparse
@@ -30,23 +31,31 @@ def same(expected: Any, got: Any) -> bool:
     return math.isclose(expected, got, rel_tol=0.02) if numbers else expected == got
 
 
+def write(content: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("--accept", action="store_true")
     args = parser.parse_args()
-    drifted = []
+    drifted, seconds = [], {}
     for path in sorted(args.results.glob("*/metrics.json")):
-        values = json.loads(path.read_text("utf-8"))["values"]
+        metrics = json.loads(path.read_text("utf-8"))
+        values = metrics["values"]
+        seconds[path.parent.name] = metrics["provenance"]["seconds"]
         expectation = EXPECTED / args.results.name / f"{path.parent.name}.json"
         if args.accept:
-            expectation.parent.mkdir(parents=True, exist_ok=True)
-            expectation.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+            write(values, expectation)
         elif not expectation.exists():
             drifted.append(f"{path.parent.name}: nothing is expected; see --accept")
         else:
             expected = json.loads(expectation.read_text("utf-8"))
             drifted += differences(expected, values, path.parent.name)
+    if args.accept:
+        write(seconds, EXPECTED / args.results.name / "seconds.json")
     if drifted:
         raise SystemExit("\n".join(drifted))
 

@@ -1,8 +1,9 @@
 """Tables: what the paper prints beside what was measured.
 
-``python -m jnd.companion.tables PROFILE`` prints Tables I and II.
+``python -m jnd.companion.tables PROFILE`` prints Tables I and II, and what to do next.
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -146,11 +147,20 @@ def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
 
 def print_tables(profile: str) -> None:
     """What ``make reproduce`` ends with."""
+    results = ROOT / "results" / profile
     for title, file in {"I": "imagenet/table1.csv", "II": "cifar10/table2.csv"}.items():
-        table = pd.read_csv(ROOT / "results" / profile / file, index_col=0)
+        table = pd.read_csv(results / file, index_col=0)
         print(f"Table {title}, the paper's and ours:\n")
         print(table.to_string(float_format="{:.3f}".format), end="\n\n")
-    print(f"The book: {ROOT / 'book' / '_build' / 'html' / 'index.html'}")
+    made = [json.loads(path.read_text("utf-8")) for path in results.glob("*/metrics.json")]
+    minutes = sum(metrics["provenance"]["seconds"] for metrics in made) / 60
+    figures, tables = (len([*results.glob(f"*/*.{kind}")]) for kind in ("png", "csv"))
+    book = ROOT / "book" / "_build" / "html"
+    print(f"""{len(made)} notebooks took {minutes:.0f} min: {figures} figures, {tables} tables
+  They are in: {results}
+  The book, which judges claim by claim: {book / "index.html"}
+  A photo of yours, in your browser: {book / "your-own-photo.html"}
+  One notebook, with your parameters: {ROOT / "README.md"}, "By hand\"""")
 
 
 if __name__ == "__main__":

@@ -182,11 +182,10 @@ def root(tmp_path_factory) -> Path:
     built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
     shutil.copytree(ROOT / "book", root / "book", ignore=built)
     shutil.copytree(ROOT / "data", root / "data")
-    shutil.copy(ROOT / "README.md", root)
-    citation = (ROOT / "CITATION.cff").read_text()
-    (root / "CITATION.cff").write_text(
-        re.sub("^(# )?repository-code:.*", f"repository-code: {REPOSITORY}", citation, flags=re.M)
-    )
+    shutil.copytree(ROOT / "notebooks", root / "notebooks")
+    for name in ("README.md", "CITATION.cff", "Makefile"):
+        shutil.copy(ROOT / name, root)
+    subprocess.run(["make", "repository", f"URL={REPOSITORY}"], cwd=root, check=True)
     made = run("-m", "jnd.companion.browser", root / "results" / "live")
     assert made.returncode == 0, made.stderr
     for name in re.findall(r"file: notebooks/(\w+)", (root / "book" / "_toc.yml").read_text()):
@@ -412,17 +411,32 @@ def test_nothing_is_loaded_from_elsewhere_and_every_link_leads_somewhere(pages, 
             assert host not in page.text, f"{name} names {host}"
 
 
-def test_buttons_open_the_repositorys_notebook(pages):
-    page = pages[Path("notebooks/imagenet.html")]
-    links = {attributes.get("href") for _, attributes in page.tags}
-    assert (
-        "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/imagenet.ipynb"
-        in links
-    )
-    assert (
-        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/imagenet.ipynb"
-        in links
-    )
+def test_one_command_names_the_repository_everywhere(pages, root):
+    assert yaml.safe_load((root / "CITATION.cff").read_text())["repository-code"] == REPOSITORY
+    for path in (root / "notebooks").glob("*.ipynb"):
+        assert f"--depth 1 {REPOSITORY} companion" in path.read_text("utf-8")
+    words = re.sub("<[^>]+>", "", pages[Path("bibliography.html")].text)
+    assert f"url = {{{REPOSITORY}}}" in words
+    for name, source in {
+        "method": "book/method.md",
+        "notebooks/idea": "notebooks/idea.ipynb",
+    }.items():
+        page = pages[Path(f"{name}.html")]
+        links = {attributes.get("href") for _, attributes in page.tags}
+        assert {
+            REPOSITORY,
+            f"{REPOSITORY}/blob/main/{source}?plain=1",
+            f"{REPOSITORY}/edit/main/{source}",
+        } < links
+        assert any(link and link.startswith(f"{REPOSITORY}/issues/new") for link in links)
+        told = {a["property"]: a["content"] for tag, a in page.tags if "property" in a}
+        assert told["og:url"] == f"https://owner.github.io/name/{name}.html"
+        assert told["og:image"] == "https://owner.github.io/name/_static/preview.jpg"
+        assert told["og:title"] and told["og:description"]
+    assert {
+        "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/idea.ipynb",
+        "https://colab.research.google.com/github/owner/name/blob/main/notebooks/idea.ipynb",
+    } < links
 
 
 def test_every_picture_has_a_text_instead(pages):

@@ -231,3 +231,21 @@ def test_the_pipeline_names_the_profiles_it_knows():
     assert (
         "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stdout + done.stderr
     )
+
+
+def test_a_notebook_says_what_comes_and_where_it_failed(tmp_path):
+    cells = [
+        nbformat.v4.new_markdown_cell("# A cup of tea\n\nWith milk."),
+        nbformat.v4.new_code_cell("1 / 0"),
+    ]
+    (tmp_path / "notebooks" / "params" / "tiny").mkdir(parents=True)
+    (tmp_path / "notebooks" / "params" / "tiny" / "tea.yaml").write_text("profile: tiny\n")
+    like = nbformat.read(NOTEBOOKS[0], as_version=4)
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=like.metadata)
+    nbformat.write(notebook, tmp_path / "notebooks" / "tea.ipynb")
+    command = [sys.executable, ROOT / "notebooks" / "run.py", "tea", "tiny"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode and done.stdout == "A cup of tea: into results/tiny/tea/\n"
+    *_, error, _, where = done.stderr.splitlines()
+    assert error == "ZeroDivisionError: division by zero"
+    assert where == "That was In [2] of results/tiny/tea/executed.ipynb"

@@ -131,6 +131,33 @@ def test_wrong_parameters(wrong, message):
     assert done.returncode and message in done.stdout + done.stderr
 
 
+# in the place of notebooks/run.py: leaves what Snakemake waits for, and is quick
+QUICK = """
+import sys
+from pathlib import Path
+print(sys.argv[1], flush=True)
+Path("results", sys.argv[2], sys.argv[1], "metrics.json").write_text("{}")
+sys.exit(sys.argv[1] == "reading" and "no more tea")
+"""
+
+
+def test_the_papers_figures_come_first_and_an_error_is_shown(tmp_path):
+    root = repository(tmp_path)
+    for name in ("Makefile", "README.md", "CITATION.cff"):
+        shutil.copy(ROOT / name, root)
+    for name in ("book", "notebooks"):
+        (root / name).unlink()
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("_build"))
+    (root / "notebooks" / "run.py").write_text(QUICK)
+    command = ["make", "-o", "setup", f"BIN={Path(sys.executable).parent}", "reproduce"]
+    done = subprocess.run(command, cwd=root, text=True, capture_output=True)
+    assert done.returncode, done.stderr
+    *steps, end = done.stdout.splitlines()
+    assert steps[:5] == ["imagenet", "cifar10", "detection", "forensics", "reading"]
+    assert "no more tea" in steps
+    assert end == "Stopped; all that was said is in results/reproduce.log"
+
+
 def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bool]:
     """Start a command and kill all its processes after so many seconds: its words, was it done."""
     with open(root / "log", "w+") as log:

@@ -23,7 +23,8 @@ CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 drift = runpy.run_path(str(ROOT / "tests" / "drift.py"))
-launch = runpy.run_path(str(ROOT / "book" / "_ext" / "launch.py"))
+release = runpy.run_path(str(ROOT / "tests" / "release.py"))
+repository = runpy.run_path(str(ROOT / "book" / "_ext" / "repository.py"))
 
 
 def bootstrap(notebook: Path) -> nbformat.NotebookNode:
@@ -42,7 +43,7 @@ def test_the_citation_is_valid_and_names_the_paper():
 
 
 def test_without_a_repository_there_are_no_buttons():
-    assert launch["options"]({"title": "a"}) == {}
+    assert repository["options"]({"title": "a"}) == {}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -53,17 +54,28 @@ def test_a_notebook_begins_with_the_hidden_cell_for_colab(path):
     assert f"--depth 1 {CITATION.get('repository-code', 'REPOSITORY')} companion" in cell.source
 
 
-def test_one_command_names_the_repository_everywhere(tmp_path):
-    for name in ("Makefile", "CITATION.cff", "notebooks"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
-        copy(ROOT / name, tmp_path / name)
-    url = "https://github.com/owner/name"
-    subprocess.run(
-        ["make", "repository", f"URL={url}"], cwd=tmp_path, check=True, capture_output=True
-    )
-    assert yaml.safe_load((tmp_path / "CITATION.cff").read_text())["repository-code"] == url
-    for path in tmp_path.glob("notebooks/*.ipynb"):
-        assert f"--depth 1 {url} companion" in bootstrap(path).source
+def test_an_address_that_is_none_changes_nothing():
+    command = ["make", "repository", "URL=github.com/owner/name"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode and "URL=https://github.com/OWNER/NAME" in done.stdout
+
+
+def test_a_release_has_one_version_one_date_an_address_and_no_loose_ends(tmp_path):
+    for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / "CITATION.cff").write_text("version: 0.0.1")
+    found = "\n".join(release["complaints"](tmp_path))
+    for part in ("has version 0.0.1", "names no repository", "begins with", "not all is committed"):
+        assert part in found
+    version = release["version_of"](tmp_path)
+    citation = f"version: {version}\ndate-released: 2027-01-02\nrepository-code: here"
+    (tmp_path / "CITATION.cff").write_text(citation)
+    (tmp_path / "CHANGELOG.md").write_text(f"## {version} – 2027-01-02\n", "utf-8")
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (["add", "."], [*author, "commit", "--quiet", "-m", "all"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    assert [*release["complaints"](tmp_path)] == []
 
 
 def test_actions_are_pinned_by_commit():
@@ -86,23 +98,27 @@ def test_drift_names_what_changed_and_forgives_two_per_cent():
 def test_conda_gets_a_python_of_ours_and_the_lock():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
-    python, *others = (re.fullmatch(r"([\w.-]+)(?:=([\d.]+))?", spec).groups() for spec in conda)
-    assert python[0] == "python" and python[1] in SpecifierSet(PROJECT["requires-python"])
-    assert others == [("pip", None)]  # anything else might bring another version than the lock's
+    python, *others = map(Requirement, (name.replace("pytorch-cpu", "torch") for name in conda))
+    assert python.name == "python"
+    for version in ("3.11", "3.12", "3.13"):  # those that the README names
+        assert version in python.specifier and version in SpecifierSet(PROJECT["requires-python"])
+        assert_locked(version)
+    # anything else might bring another version than the lock's
+    assert [other.name for other in others] == ["pip", "torch", "torchvision"]
+    assert {*map(str, others[1:])} < {*PROJECT["dependencies"]}
     assert environment["channels"] == ["conda-forge"]
     assert pip == {"pip": ["-r requirements.lock"]}
-    for version in (python[1], PROJECT["requires-python"].removeprefix(">=")):
-        assert_locked(version)
 
 
 def assert_locked(python: str):
-    """For a version of Python the lock holds one pin, with hashes, of all that is asked for."""
+    """For a version of Python the locks hold one pin, with hashes, of all that is asked for."""
     platform = {
         "python_version": python,
         "python_full_version": f"{python}.0",
         "sys_platform": "linux",
     }
-    blocks = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text())
+    locks = [(ROOT / f"{name}.lock").read_text() for name in ("requirements", "torch")]
+    blocks = re.split(r"\n(?=\S)", "".join(locks))
     pins: dict[str, Requirement] = {}
     for block in (block for block in blocks if not block.startswith("#")):
         pin = Requirement(block.split(" \\\n")[0])

@@ -1,0 +1,82 @@
+"""What needs the repository's address: buttons that open a notebook in Binder or Colab, links to
+source, edit and issues, tags for the preview of a shared page, the citation."""
+
+from html import escape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+DESCRIPTION = (
+    "The paper's figures and tables made again, judged claim by claim; try it on your photo."
+)
+
+
+def options(citation: dict) -> dict:
+    """The theme's options; without a repository there are none."""
+    if "repository-code" not in citation:
+        return {}
+    buttons = ("repository", "source", "edit_page", "issues")
+    return {
+        "repository_url": citation["repository-code"],
+        "repository_branch": "main",
+        **{f"use_{name}_button": True for name in buttons},
+        "launch_buttons": {
+            "notebook_interface": "jupyterlab",
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+        },
+    }
+
+
+def published(repository: str) -> str:
+    """Where GitHub Pages shows the book of a repository."""
+    owner, name = urlsplit(repository).path.strip("/").split("/")
+    return f"https://{owner}.github.io/{name}/"
+
+
+def bibtex(citation: dict) -> str:
+    """The entry for this companion; the paper's own is in references.bib."""
+    fields = {
+        "title": f"{{{citation['title']}}}",
+        "author": f"{{{citation['authors'][0]['name']}}}",
+        "version": citation["version"],
+        "year": str(citation.get("date-released", ""))[:4],
+        "doi": citation.get("doi"),
+        "url": citation.get("repository-code"),
+    }
+    lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
+    return ",\n".join(["```bibtex\n@software{jnd_companion", *lines]) + "\n}\n```"
+
+
+def read_citation(app, config) -> None:
+    citation = yaml.safe_load((Path(app.srcdir).parent / "CITATION.cff").read_text("utf-8"))
+    config.html_theme_options.update(options(citation))
+    config.myst_substitutions["bibtex"] = bibtex(citation)
+
+
+def tell(app, page: str, template: str, context: dict, doctree) -> None:
+    """The page's place in the repository, and what a link to it shows elsewhere."""
+    repository = app.config.html_theme_options.get("repository_url")
+    if not repository:
+        return
+    context["doc_path"] = "" if page.startswith("notebooks/") else "book"
+    home = published(repository)
+    tags = {
+        "og:type": "article",
+        "og:title": context.get("title") or app.config.html_title,
+        "og:site_name": app.config.html_title,
+        "og:description": DESCRIPTION,
+        "og:url": f"{home}{page}.html",
+        "og:image": f"{home}_static/preview.jpg",
+        "twitter:card": "summary_large_image",
+    }
+    context["metatags"] = context.get("metatags", "") + "".join(
+        f'\n<meta property="{name}" content="{escape(text)}" />' for name, text in tags.items()
+    )
+
+
+def setup(app) -> dict:
+    app.connect("config-inited", read_citation)
+    app.connect("html-page-context", tell)
+    return {"parallel_read_safe": True}

@@ -118,16 +118,15 @@ def test_table(test: SimpleNamespace) -> str:
 
 def pipelines_table(rows: list[SimpleNamespace]) -> str:
     """The first pipelines of a table of forensics, and what they give with and without."""
-    lines = ["| | PSNR, dB | UQI | SCC | VIF | near |", "|---|--:|--:|--:|--:|--:|"]
+    lines = ["| | noise, dB | UQI | SCC | VIF | near |", "|---|--:|--:|--:|--:|--:|"]
     for row in map(vars, rows):
         means = [
-            " / ".join(f"{row[f'{metric}, {arm}']:.2f}" for arm in ("with", "without"))
-            for metric in ("PSNR", "UQI", "SCC", "VIF")
+            " / ".join(f"{row[f'{name}, {arm}']:.{digits}f}" for arm in ARMS.values())
+            for name, digits in {"noise": 1, "UQI": 2, "SCC": 2, "VIF": 2}.items()
         ]
-        near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 8"
-        lines.append(
-            "| " + " | ".join([label_text([row[name] for name in LABEL]), *means, near]) + " |"
-        )
+        near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 6"
+        label = label_text([row[name] for name in LABEL])
+        lines.append(f"| {' | '.join([label, *means, near])} |".replace("nan / nan", "–"))
     return "\n".join(lines)
 
 
@@ -153,6 +152,7 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
             page.test_table = test_table(page.many.test)
         if path.stem.endswith("forensics"):
             page.pipelines_table = pipelines_table(page.table2[:5])
+            page.chance = page.by_chance.table2[-1]
     return SimpleNamespace(**pages)
 
 

@@ -41,8 +41,8 @@ FILES = {
     "detection": "before.csv fig3.png confidence.csv curves-box.png curves-class.png "
     "balance.csv perturbation.png inside.csv k.csv in-8-bits.csv quality.csv open.csv "
     "images.safetensors metrics.json",
-    "forensics": "noise.png table1.png table1-by-number.csv table1-best.csv table2.png "
-    "table2-by-number.csv table2-best.csv metrics.json",
+    "forensics": "noise.png table1.png table1-by-number.csv table1-by-chance.csv table1-best.csv "
+    "table2.png table2-by-number.csv table2-by-chance.csv table2-best.csv metrics.json",
     "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png "
     "gradients.png verdict.csv metrics.json",
     "psychometrics": "jnd.png jnd.csv psychometric.png thresholds.csv levels.csv weber.png "

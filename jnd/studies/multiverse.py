@@ -181,10 +181,11 @@ class Multiverse:
         for i in progress(range(len(pipelines))):
             pipeline, noise = pipelines[i], noises[pipelines[i].noise]
             needed = [pipeline.strength(x0, noise, table[c]["PSNR"] - INT64_DB) for c in COLUMNS]
-            if None not in needed:
+            reached = [s for s in needed if s is not None]
+            if len(reached) == len(COLUMNS):
                 labels.append(tuple(vars(pipeline).values()))
-                strengths.append(needed)
-                columns = [pipeline.measure(x0, weakened(x0, noise, s)) for s in needed]
+                strengths.append(reached)
+                columns = [pipeline.measure(x0, weakened(x0, noise, s)) for s in reached]
                 measured.append(torch.cat(columns))
         values = torch.stack(measured)  # (P, 6, V, B)
         share = (1 / len(x0) + 1 / table["examples"]) ** 0.5

@@ -227,7 +227,7 @@ def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hasha
         columns = [f"{metric}, with", f"{metric}, without"]
         for place, (column, colour) in enumerate(zip(columns, (BLUE, ORANGE), strict=True)):
             x = place + np.linspace(-0.25, 0.25, len(means))
-            axis.scatter(x, means[column], s=3, color=colour, alpha=0.5, linewidths=0)
+            axis.scatter(x, means[column], s=8, color=colour, alpha=0.5, linewidths=0)
             axis.hlines(printed[column], place - 0.4, place + 0.4, color="black", linewidth=1)
             y = means[column].iloc[row]
             axis.scatter(x[row], y, s=45, facecolors="none", edgecolors="black")

@@ -306,14 +306,34 @@ def test_a_notebook_is_folded_and_says_once_what_made_it(pages):
 
 
 def test_pictures_are_webp_of_a_known_size_and_come_when_they_are_needed(pages):
-    for name in ("index.html", "notebooks/imagenet.html"):
-        pictures = [
-            a for tag, a in pages[Path(name)].tags if tag == "img" and "_images" in a["src"]
-        ]
-        assert pictures, name
-        for attributes in pictures:
-            assert attributes["src"].endswith(".webp") and attributes["loading"] == "lazy"
-            assert attributes["width"] == attributes["height"] == "1" or RESULTS
+    tags = pages[Path("notebooks/imagenet.html")].tags
+    pictures = [a for tag, a in tags if tag == "img" and "_images" in a["src"]]
+    assert pictures
+    for attributes in pictures:
+        assert attributes["src"].endswith(".webp") and attributes["loading"] == "lazy"
+        assert attributes["width"] == attributes["height"] == "1" or RESULTS
+
+
+def test_the_front_page_is_light(pages, root):
+    """What is its own, and the theme's icons once: a script of 1.5 MB draws them again."""
+    html = root / "out" / "_build" / "html"
+    assert not (html / "_static" / "scripts" / "fontawesome.js").read_bytes()
+    own = ("_images", "_static/live", "_static/book", "_static/viewer")
+    page = pages[Path("index.html")]
+    loaded = {a.get("src") or a.get("href") or "" for tag, a in page.tags if tag != "a"}
+    loaded |= set(re.findall(r"url\((_images/[\w-]+\.webp)\)", page.text))
+    files = [html / urlsplit(url).path for url in loaded if url.startswith(own)]
+    assert any("way-imagenet" in path.name for path in files)
+    assert sum(path.stat().st_size for path in files) < 500_000
+
+
+def test_the_front_page_shows_one_photo_and_how_little_changed_it(pages):
+    front, steps = (pages[Path(name)].text for name in ("index.html", "step-by-step.html"))
+    assert front.count('class="viewer"') == steps.count('class="viewer"') == 1
+    (short,) = re.findall(r'class="viewer-short">(.+)</p>', front)
+    if not RESULTS:
+        assert short == "<em>cat</em> + 0.5\N{NO-BREAK SPACE}% of change = something else"
+    assert 'name="photo"' in steps and 'name="photo"' not in front
 
 
 def test_table_one_is_drawn_beside_its_numbers(pages):
@@ -427,7 +447,7 @@ def test_buttons_open_the_repositorys_notebook(pages):
 
 def test_every_picture_has_a_text_instead(pages):
     pictures = [(n, a) for n, page in pages.items() for tag, a in page.tags if tag == "img"]
-    assert {n.as_posix() for n, _ in pictures} >= {"index.html", "notebooks/imagenet.html"}
+    assert {n.as_posix() for n, _ in pictures} >= {"notebooks/imagenet.html"}
     for name, attributes in pictures:
         alt = attributes.get("alt") or ""
         assert alt.strip() and "/" not in alt and ".png" not in alt, f"{name}: {attributes}"
@@ -568,6 +588,10 @@ def test_the_whole_book_prints(pages, root):
     assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type /Page\b", pdf)) > 10
     for title in (b"The method", b"Ten real photos", b"jnd.descent", b"Bibliography"):
         assert re.search(rb"/Title \(" + title, pdf), f"{title} is not in the outline"
+    html = root / "out" / "_build" / "html"
+    assert (html / "book.pdf").read_bytes() == pdf
+    assert "book.pdf" in links_of((html / "index.html").read_text())
+    assert "book.pdf" not in links_of(pages[Path("index.html")].text)  # built without
 
 
 def test_a_notebook_that_has_not_been_run_is_named(root):

@@ -19,7 +19,8 @@ configfile: "folder.yaml"
 PYTHON = sys.executable
 PROFILE = config.get("profile", "bundled")
 NOTEBOOKS = [
-    "idea", "imagenet", "derivation", "cifar10", "detection", "forensics", "reading", "comparison", "psychometrics",
+    "idea", "imagenet", "pictures", "derivation", "cifar10", "detection", "forensics", "reading", "comparison",
+    "psychometrics",
 ]
 FOLLOWS = {"derivation": ["imagenet"], "forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
 # weights that nobody publishes, by profile and notebook

@@ -49,7 +49,8 @@ def read(table: str) -> tuple[dict, int]:
 
     from jnd.companion.folder import provenance
 
-    K, last = pq.read_table(table)["K"].to_pylist(), PARAMETERS["max_iter"]
+    rows, last = pq.read_table(table), PARAMETERS["max_iter"]
+    K = [k for column in ("K", "K_8bit") for k in rows[column].to_pylist()]
     return provenance(table), sum((k if k >= 0 else last) + 1 for k in K)
 
 

@@ -6,6 +6,7 @@ and 3), :mod:`jnd.trajectory` (K, x(K) and Eq. 4), :mod:`jnd.objectives`, :mod:`
 
 from jnd import cost, datasets, descent, machines, metrics, objectives, trajectory
 from jnd.cost import Cost
+from jnd.datasets import save_png
 from jnd.descent import find_arms, find_jnd, update
 from jnd.machines import Detector, Machine, load_detector, load_machine, prepare
 from jnd.trajectory import DivergedError, Trajectory
@@ -27,6 +28,7 @@ __all__ = [
     "metrics",
     "objectives",
     "prepare",
+    "save_png",
     "trajectory",
     "update",
 ]

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, crop, resize
 
-from jnd.support.files import sha256
+from jnd.support.files import replacing, sha256
 from jnd.support.registry import fetch, registered
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -217,6 +217,30 @@ def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
                 "Pillow for example: Image.open(path).convert('RGB').save('rgb.png')"
             )
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def save_png(path: str | Path, x: Tensor) -> None:
+    """Write a picture, all of it or nothing; :func:`read_rgb` reads the same pixels.
+
+    Args:
+        path: of the file, which ends in .png; one that is there is replaced.
+        x: (3, H, W), whole grey levels 0..255, as ``find_jnd(..., pixels="8bit")`` gives them.
+
+    Raises:
+        ValueError: the name ends otherwise, or ``x`` is no such picture.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{path} would hold a PNG: let its name end in .png")
+    whole = x.detach().cpu().to(torch.uint8, copy=True) if x.isfinite().all() else None
+    if x.ndim != 3 or len(x) != 3 or whole is None or not torch.equal(whole.to(x.dtype), x.cpu()):
+        raise ValueError(
+            f"a PNG holds (3, H, W) whole grey levels 0..255, and this is {tuple(x.shape)} with "
+            'others: descend with find_jnd(..., pixels="8bit"), for rounding may undo the change'
+        )
+    with replacing(path) as part:
+        Image.fromarray(whole.permute(1, 2, 0).numpy()).save(part, format="PNG")
 
 
 def _found(file: str | Path) -> tuple[Path, Tensor]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ def find_jnd(
     cost: AnyCost = DEFAULT,
     alpha: float = 0.001,
     max_iter: int = 1000,
-    also_8bit: bool = False,
+    pixels: Literal["float", "8bit"] = "float",
     stop_at_K: bool = False,
     progress: Callable[[range], Iterable[int]] = iter,
     checkpoint: str | Path | None = None,
@@ -70,7 +70,10 @@ def find_jnd(
         cost: the weights of Eq. 1.
         alpha: learning rate α, for pixels in 0..1 as the weights are.
         max_iter: number of updates.
-        also_8bit: find ``K_8bit`` too; one more forward per iteration.
+        pixels: ``"8bit"``: descend among pictures. M and Eq. 1 see x(k) rounded and clipped, and
+            their gradient is taken for that of x(k) itself, so that changes too small to show add
+            up until they do. All that comes out is of the pictures. The straight-through
+            estimator: Y. Bengio, N. Léonard and A. Courville, arXiv 1308.3432.
         stop_at_K: an image leaves the batch when it is noticed, so that the time spent grows with
             the sum of K; asks the device once per iteration who is left.
         progress: wraps the range of iterations, as tqdm does.
@@ -87,13 +90,11 @@ def find_jnd(
 
     Reference: Akan, Genc and Yarman Vural, ICIP 2020, Sections III and IV.
     """
-    _check(x0, alpha, max_iter)
+    _check(x0, alpha, max_iter, pixels)
     if objective is not None and (label is not None or target is not None):
         raise ValueError("give either objective or label and target, not both")
-    if also_8bit and stop_at_K:
-        raise ValueError("also_8bit looks beyond K, where stop_at_K has ended: choose one of them")
     x0 = x0.detach()
-    seen, parts = Recording(x0, max_iter), Parts()
+    seen, parts = Recording(x0, max_iter, pixels), Parts()
     left = torch.arange(len(x0), device=x0.device)  # the images still in the batch
     precision = getattr(machine, "precision", "float32")
 
@@ -110,29 +111,29 @@ def find_jnd(
                 some, some_cost = every.select(images), cost.select(images)
             x = seen.x[images].requires_grad_(k < max_iter)
             with torch.enable_grad():
-                output = machine(x)
-                total = some_cost(some.loss(output), x, x0[images])
+                shown = _StraightThrough.apply(x) if pixels == "8bit" else x
+                output = machine(shown)
+                total = some_cost(some.loss(output), shown, x0[images])
                 x_next = update(x, total, alpha) if k < max_iter else x
             confidence, noticed = some.confidence(output).to(x0.dtype), some.noticed(output)
-            in_8bit = some.noticed(machine(eight_bit(x))) if also_8bit else noticed
-            return x_next, confidence, noticed, in_8bit
+            return x_next, confidence, noticed
 
         identity = (machine, precision, x0.device.type, x0, every, cost, alpha, max_iter)
-        saved = Checkpoint(checkpoint, checkpoint_seconds, *identity, also_8bit, stop_at_K)
+        saved = Checkpoint(checkpoint, checkpoint_seconds, *identity, pixels, stop_at_K)
         for k in progress(range(saved.restore(seen.state), max_iter + 1)):
             if stop_at_K:
                 left = left[~seen.noticed[:k, left].any(0)]
             if not len(left):
                 break
             if watch:
-                watch(k, seen.x)
+                watch(k, seen.shown)
             x_next, *answers = parts(step, left)
             seen.note(k, left, *answers)
             if k < max_iter:
                 seen.move(k + 1, left, x_next, stop_at_K)
                 saved.save(k + 1, seen.state)
         saved.save(max_iter, seen.state, now=True)
-    return seen.trajectory(every, also_8bit, alpha)
+    return seen.trajectory(every, alpha)
 
 
 def find_arms(
@@ -191,11 +192,23 @@ def find_arms(
     return {arm: joined.select(block) for arm, block in zip(arms, blocks, strict=True)}
 
 
+class _StraightThrough(torch.autograd.Function):
+    """Whole grey levels, whose gradient is taken for that of the pixels themselves."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return eight_bit(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
 def _repeated(classes: Tensor | int | None, times: int) -> Tensor | int | None:
     return classes.repeat(times) if isinstance(classes, Tensor) and classes.ndim else classes
 
 
-def _check(x0: Tensor, alpha: float, max_iter: int) -> None:
+def _check(x0: Tensor, alpha: float, max_iter: int, pixels: str) -> None:
     if x0.ndim != 4 or not x0.is_floating_point():
         raise ValueError(
             f"x0 must be floating-point pixels (B, 3, H, W) in 0..255, not {x0.dtype} of shape "
@@ -203,6 +216,10 @@ def _check(x0: Tensor, alpha: float, max_iter: int) -> None:
         )
     if bad := (~x0.isfinite().flatten(1).all(1)).nonzero().flatten().tolist():
         raise ValueError(f"image {bad[0]} of x0 has pixels that are NaN or infinite")
+    if pixels not in {"float", "8bit"}:
+        raise ValueError(f"pixels = {pixels!r}: choose 'float' or '8bit'")
+    if pixels == "8bit" and not torch.equal(x0, eight_bit(x0)):
+        raise ValueError("x0 must hold whole grey levels 0..255 for pixels='8bit': round it first")
     if not 0 < alpha < float("inf"):
         raise ValueError(f"alpha = {alpha}, but the learning rate must be positive and finite")
     if max_iter < 1:

@@ -1,13 +1,15 @@
 """x(k), K, x(K) and the just noticeable difference of Eq. 4: what a descent leaves behind."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.linalg import vector_norm
 
+from jnd.machines.networks import frozen
 from jnd.objectives import Objective
+from jnd.support.device import Parts
 
 
 def distance(x: Tensor, x0: Tensor) -> Tensor:
@@ -34,10 +36,10 @@ class Trajectory:
 
     Attributes:
         x0: (B, 3, H, W), the images it started from.
+        x_before: (B, 3, H, W), x(K − 1); x(0) where K is 0; x(N − 1) where K is -1.
         x_jnd: (B, 3, H, W), x(K): the just noticeably different images; NaN where K is -1.
         x_end: (B, 3, H, W), x(N).
         K: (B,) int64, the first k at which M's answer differs; -1: at no k up to N.
-        K_8bit: (B,) int64, the same for x(k) rounded and clipped to 8 bits; None: not asked for.
         confidence: (N + 1, B, 2), M's confidence in label and target at x(k).
         distance: (N + 1, B), ‖x(k) − x(0)‖₂ in grey levels.
         noticed: (N + 1, B) bool, M(x(k)) differs.
@@ -47,10 +49,10 @@ class Trajectory:
     """
 
     x0: Tensor
+    x_before: Tensor
     x_jnd: Tensor
     x_end: Tensor
     K: Tensor
-    K_8bit: Tensor | None
     confidence: Tensor
     distance: Tensor
     noticed: Tensor
@@ -72,6 +74,25 @@ class Trajectory:
             raise ValueError("images left at K; run the descent to its end, without stop_at_K")
         after = self.noticed.cummax(0).values  # True from K on
         return (self.noticed == after).all(0) & (self.K >= 0)
+
+    def at_border(self, machine: nn.Module, halvings: int = 10) -> Tensor:
+        """Where between x(K − 1) and x(K) the answer of the descent's machine changes.
+
+        By bisection, at one forward for each halving: (B, 3, H, W), noticed as x(K) is and nearer
+        by up to an update; NaN where K is -1. It does not keep to whole grey levels.
+        """
+        parts, near, far = Parts(), self.x_before, self.x_jnd
+
+        def noticed(images: Tensor) -> tuple[Tensor]:
+            return (self.objective.select(images).noticed(machine(middle[images])),)
+
+        with frozen(machine), torch.no_grad():
+            for _ in range(halvings):
+                middle = (near + far) / 2
+                (flags,) = parts(noticed, torch.arange(len(far), device=far.device))
+                near = torch.where(_per_image(flags), near, middle)
+                far = torch.where(_per_image(flags), middle, far)
+        return far
 
     def select(self, images: Tensor) -> "Trajectory":
         """That of some of the images, given by their numbers, (n,) int64."""
@@ -104,53 +125,59 @@ class Recording:
     Args:
         x0: (B, 3, H, W), grey levels.
         max_iter: number of updates.
+        pixels: as :func:`~jnd.descent.find_jnd` takes it.
 
     Attributes:
-        x: (B, 3, H, W), x(k).
+        x: (B, 3, H, W), x(k), whose gradient is taken.
         noticed: (N + 1, B) bool.
     """
 
-    def __init__(self, x0: Tensor, max_iter: int):
+    def __init__(self, x0: Tensor, max_iter: int, pixels: Literal["float", "8bit"] = "float"):
         per_step = max_iter + 1, len(x0)
-        self.x0, self.x, self.x_jnd = x0, x0.clone(), torch.full_like(x0, torch.nan)
+        self.x0, self.pixels = x0, pixels
+        self.x, self.x_before, self.x_jnd = x0.clone(), x0.clone(), torch.full_like(x0, torch.nan)
         self.confidence = x0.new_full((*per_step, 2), torch.nan)
         self.distance = x0.new_full(per_step, torch.nan)
         self.noticed = x0.new_zeros(per_step, dtype=torch.bool)
-        self.noticed_8bit, self.finite = self.noticed.clone(), ~self.noticed
+        self.finite = ~self.noticed
 
     @property
     def state(self) -> dict[str, Tensor]:
         """All that changes, for a checkpoint."""
-        return {name: tensor for name, tensor in vars(self).items() if name != "x0"}
+        return {n: v for n, v in vars(self).items() if isinstance(v, Tensor) and n != "x0"}
 
-    def note(
-        self, k: int, images: Tensor, confidence: Tensor, noticed: Tensor, noticed_8bit: Tensor
-    ) -> None:
-        """Keep what M says of x(k) of some images, (n,): (n, 2), (n,) bool and (n,) bool."""
-        self.confidence[k, images], self.noticed_8bit[k, images] = confidence, noticed_8bit
+    @property
+    def shown(self) -> Tensor:
+        """x(k) as M sees it."""
+        return eight_bit(self.x) if self.pixels == "8bit" else self.x
+
+    def note(self, k: int, images: Tensor, confidence: Tensor, noticed: Tensor) -> None:
+        """Keep what M says of x(k) of some images, (n,): (n, 2) and (n,) bool."""
+        self.confidence[k, images] = confidence
         self.finite[k, images] &= confidence.isfinite().all(1)
         self.noticed[k, images] = noticed & self.finite[k, images]
-        self.distance[k, images] = distance(self.x, self.x0)[images]
+        self.distance[k, images] = distance(self.shown, self.x0)[images]
         first = self.noticed[k] & ~self.noticed[:k].any(0)
-        self.x_jnd.copy_(torch.where(_per_image(first), self.x, self.x_jnd))
+        self.x_jnd.copy_(torch.where(_per_image(first), self.shown, self.x_jnd))
 
     def move(self, k: int, images: Tensor, x: Tensor, stop_at_K: bool) -> None:
         """On to x(k), (n, 3, H, W), unless an image is not finite there or stops."""
+        unnoticed = ~self.noticed[:k].any(0)
+        self.x_before.copy_(torch.where(_per_image(unnoticed), self.shown, self.x_before))
         stays = self.noticed[k - 1, images] & stop_at_K
         moves = x.isfinite().flatten(1).all(1) & ~stays
         self.finite[k, images] = moves | stays
         self.x[images] = torch.where(_per_image(moves), x, self.x[images])
 
-    def trajectory(self, objective: Objective, also_8bit: bool, alpha: float) -> Trajectory:
+    def trajectory(self, objective: Objective, alpha: float) -> Trajectory:
         """What is left at the end.
 
         Raises:
             DivergedError: an image turned to NaN or infinity.
         """
-        images, K = (self.x0, self.x_jnd, self.x), _first(self.noticed)
-        K_8bit = _first(self.noticed_8bit) if also_8bit else None
+        images, K = (self.x0, self.x_before, self.x_jnd, self.shown), _first(self.noticed)
         course = self.confidence, self.distance, self.noticed
-        trajectory = Trajectory(*images, K, K_8bit, *course, objective)
+        trajectory = Trajectory(*images, K, *course, objective)
         diverged_at = _first(~self.finite)
         if (diverged_at >= 0).any():
             raise DivergedError(trajectory, diverged_at, alpha)

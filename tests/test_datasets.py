@@ -9,7 +9,14 @@ import torch
 from PIL import Image
 
 from jnd import datasets
-from jnd.datasets import load_cifar10, load_photos, load_picture, packaged_squares, read_rgb
+from jnd.datasets import (
+    load_cifar10,
+    load_photos,
+    load_picture,
+    packaged_squares,
+    read_rgb,
+    save_png,
+)
 from jnd.support.files import sha256
 from jnd.support.registry import fetch, registered
 
@@ -191,3 +198,37 @@ def test_packaged_squares_are_the_same_each_time():
     assert torch.equal(squares, packaged_squares(9, 32)[0])
     assert "astronaut.png" in hashes
     assert all(squares[i].std() > 1 for i in range(9))
+
+
+def test_a_saved_picture_is_read_as_it_was(tmp_path):
+    x = torch.randint(256, (3, 5, 7)).float()
+    save_png(tmp_path / "x.png", x)
+    with Image.open(tmp_path / "x.png") as file:
+        assert file.format == "PNG"
+        assert np.array_equal(np.array(file), x.permute(1, 2, 0).numpy())
+    assert torch.equal(read_rgb(tmp_path / "x.png").float(), x)
+
+
+@pytest.mark.parametrize("spoil", [0.5, -1.0, 256.0, float("nan")])
+def test_no_picture_is_written_of_what_rounding_would_change(tmp_path, spoil):
+    x = torch.full((3, 2, 2), 7.0)
+    x[1, 1, 0] = spoil
+    with pytest.raises(ValueError, match="whole grey levels"):
+        save_png(tmp_path / "x.png", x)
+    with pytest.raises(ValueError, match="whole grey levels"):
+        save_png(tmp_path / "x.png", torch.zeros(1, 3, 2, 2))
+    with pytest.raises(ValueError, match="end in .png"):
+        save_png(tmp_path / "x.jpg", torch.zeros(3, 2, 2))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_picture_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    save_png(tmp_path / "x.png", torch.zeros(3, 2, 2))
+    before = (tmp_path / "x.png").read_bytes()
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        save_png(tmp_path / "x.png", torch.ones(3, 2, 2))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]

@@ -40,6 +40,9 @@ class LinearObjective:
     def confidence(self, logits):
         return logits.softmax(1)
 
+    def select(self, images):
+        return self
+
 
 @pytest.fixture
 def w(generator):
@@ -148,11 +151,11 @@ def test_regularisers_act_alone_where_the_loss_is_flat(x0):
 def test_images_do_not_influence_one_another(w, x0):
     machine = linear_machine(w, x0, 3.0)
     label = machine(x0).argmax(1)
-    options = dict(cost=grey_cost(0.01, 1.0, 0.5), alpha=0.1 / GREY, max_iter=40, also_8bit=True)
+    options = dict(cost=grey_cost(0.01, 1.0, 0.5), alpha=0.1 / GREY, max_iter=40)
     together = find_jnd(machine, x0, target=1 - label, **options)
     for i in range(len(x0)):
         alone = find_jnd(machine, x0[i : i + 1], target=1 - label[i : i + 1], **options)
-        assert alone.K == together.K[i] and alone.K_8bit == together.K_8bit[i]
+        assert alone.K == together.K[i]
         for name in "x_jnd", "x_end", "jnd", "stays_adversarial":
             one, all_ = getattr(alone, name)[0], getattr(together, name)[i]
             assert torch.allclose(one, all_, rtol=1e-12, equal_nan=True)
@@ -202,22 +205,82 @@ def test_stays_adversarial_is_false_when_the_answer_flips_back():
     assert found.K.tolist() == [7] and found.stays_adversarial.tolist() == [False]
 
 
-def test_K_for_8_bit_images(w, x0):
-    """The first k at which the rounded and clipped path x(0) + kαw crosses the plane."""
-    machine, alpha, steps = linear_machine(w, x0, 6.0), 0.002, 300
+def test_among_pictures_a_constant_gradient_rounds_the_straight_path(w, x0):
+    """x(k) is x(0) + kαw, rounded and clipped; K the first of these across the plane."""
+    x0, alpha, steps = eight_bit(x0[:1]), 0.002, 300
+    machine = linear_machine(w, x0, 6.0)
+    options = dict(objective=LinearObjective(), cost=NONE, alpha=alpha / GREY, max_iter=steps)
+    watched = []
     found = find_jnd(
-        machine,
-        x0[:1],
-        objective=LinearObjective(),
-        cost=NONE,
-        alpha=alpha / GREY,
-        max_iter=steps,
-        also_8bit=True,
+        machine, x0, pixels="8bit", watch=lambda k, x: watched.append(x.clone()), **options
     )
-    rounded = [(x0[:1] + k * alpha * w).round().clamp(0, 255) for k in range(steps + 1)]
-    expected = next(k for k, x in enumerate(rounded) if machine(x)[0, 1] > 0)
-    assert found.K_8bit.tolist() == [expected]
-    assert expected != found.K.item()
+    path = [eight_bit(x0 + k * alpha * w) for k in range(steps + 1)]
+    K = next(k for k, x in enumerate(path) if machine(x)[0, 1] > 0)
+    assert found.K.tolist() == [K] and K > find_jnd(machine, x0, **options).K.item()
+    assert torch.equal(found.x_jnd, path[K]) and torch.equal(found.x_before, path[K - 1])
+    assert torch.equal(found.x_end, path[-1])
+    assert all(map(torch.equal, watched, path))
+    assert found.distance[:, 0].tolist() == pytest.approx([distance(x, x0).item() for x in path])
+
+
+def test_among_pictures_the_gradient_is_that_of_the_picture(generator, w, x0):
+    """Two updates; the slopes are finite differences of Eq. 1 at x(k) rounded and clipped."""
+    x0, alpha, eps = eight_bit(x0[:1]), 0.4, 1e-4
+    machine, cost = linear_machine(w, x0, 1.0), grey_cost(0.3, 0.0, 4.0)
+
+    def slopes(picture):
+        steps = eps * torch.eye(x0.numel(), dtype=x0.dtype).view(-1, *x0.shape[1:])
+        both = torch.cat((picture + steps, picture - steps))
+        loss = torch.nn.functional.softplus(-machine(both)[:, 1])  # towards class 1
+        up, down = cost(loss, both, x0.expand_as(both)).chunk(2)
+        return ((up - down) / (2 * eps)).view_as(x0)
+
+    x1 = x0 - alpha * slopes(x0)
+    x2 = x1 - alpha * slopes(eight_bit(x1))
+    options = dict(target=1, cost=cost, alpha=alpha / GREY, pixels="8bit")
+    assert (eight_bit(x1) != x0).any() and (eight_bit(x1) != x1).any()
+    for updates, x in {1: x1, 2: x2}.items():
+        found = find_jnd(machine, x0, max_iter=updates, **options)
+        assert torch.equal(found.x_end, eight_bit(x))
+
+
+def test_the_picture_found_is_the_least_there_is(generator):
+    """On a plane the least change in whole grey levels is a knapsack; here it is enumerated."""
+    x0 = torch.full((1, 3, 2, 2), 100.0, dtype=torch.float64)
+    changes = torch.cartesian_prod(*[torch.tensor([-1, 0, 1])] * 12).to(x0.dtype)
+    sizes = changes.norm(dim=1)
+    for _ in range(8):
+        w = torch.randn(3, 2, 2, generator=generator, dtype=x0.dtype)
+        machine = Linear(w, -0.4 * w.abs().sum() - (x0 * w).sum())
+        found = find_jnd(
+            machine, x0, objective=LinearObjective(), cost=NONE, alpha=1e-3 / GREY, stop_at_K=True,
+            max_iter=5000, pixels="8bit",
+        )  # fmt: skip
+        least = sizes[changes @ w.flatten() > -machine(x0)[0, 1]].min()
+        assert found.K.item() > 0 and (found.x_jnd - x0).abs().max() == 1
+        assert least <= distance(found.x_jnd, x0) < (least**2 + 1.5) ** 0.5  # a pixel more at most
+
+
+def test_pictures_start_from_a_picture(w, x0):
+    with pytest.raises(ValueError, match="whole grey levels 0..255 for pixels='8bit'"):
+        find_jnd(linear_machine(w, x0, 3.0), x0, pixels="8bit")
+    with pytest.raises(ValueError, match="pixels = '8 bit': choose 'float' or '8bit'"):
+        find_jnd(linear_machine(w, x0, 3.0), x0, pixels="8 bit")
+
+
+def test_at_the_border_the_margin_is_gone(w, x0):
+    """Where the path is straight, x(0) + tw, the plane is margin / ‖w‖ away."""
+    machine = linear_machine(w, x0, 7.3)
+    options = dict(objective=LinearObjective(), cost=NONE, max_iter=60)
+    found = find_jnd(machine, x0[:1], alpha=0.03 / GREY, **options)
+    crossing = found.at_border(machine, halvings=30)
+    assert torch.allclose(found.x_before, x0[:1] + 0.03 * (found.K.item() - 1) * w)
+    assert distance(crossing, x0[:1]).item() == pytest.approx(7.3 / w.norm().item(), rel=1e-9)
+    assert distance(found.x_jnd, x0[:1]) > 1.01 * distance(crossing, x0[:1])
+    near = find_jnd(machine, x0, alpha=1e-6 / GREY, **options | {"max_iter": 2})
+    assert near.at_border(machine)[near.K < 0].isnan().all() and (near.K < 0).any()
+    at_once = near.K == 0
+    assert at_once.any() and torch.equal(near.at_border(machine)[at_once], x0[at_once])
 
 
 def test_eight_bit_rounds_and_clips():
@@ -323,12 +386,11 @@ def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
         objective=None,
         alpha=0.1 / GREY,
         max_iter=5,
-        also_8bit=True,
         progress=lambda iterations: steps.append(len(iterations)) or iterations,
     )
     assert list(found) == list(ARMS)
     assert steps == [6] * len(batches)
-    assert seen == [n for n in batches for _ in range(1 + 6 * 2)]  # the label; x(k), in 8 bits too
+    assert seen == [n for n in batches for _ in range(1 + 6)]  # the label; x(k)
     for arm, t in found.items():
         alone = find_jnd(
             Linear(machine.w, machine.b),
@@ -336,9 +398,8 @@ def test_arms_share_a_batch_where_that_is_faster(w, x0, images, batches):
             cost=ARMS[arm],
             alpha=0.1 / GREY,
             max_iter=5,
-            also_8bit=True,
         )
-        assert torch.equal(t.x_end, alone.x_end) and torch.equal(t.K_8bit, alone.K_8bit)
+        assert torch.equal(t.x_end, alone.x_end) and torch.equal(t.K, alone.K)
     assert not torch.equal(found["full"].x_end, found["none"].x_end)
 
 
@@ -434,7 +495,7 @@ def test_an_iteration_does_not_wait_for_the_device(w, x0):
 
     machine = linear_machine(w, x0, margin=50.0)
     options = dict(target=1, label=0, alpha=0.01 / GREY, max_iter=4, progress=watched)
-    find_jnd(machine, x0, also_8bit=True, **options)
+    find_jnd(machine, eight_bit(x0), pixels="8bit", **options)
     find_arms(
         machine,
         x0[:1],
@@ -518,7 +579,6 @@ class Sum(LinearObjective):
         (dict(target=torch.tensor([1, 1])), "one for each of the 1 images"),
         (dict(target=0.5), "class number"),
         (dict(target=1, objective=LinearObjective()), "not both"),
-        (dict(also_8bit=True, stop_at_K=True), "choose one of them"),
     ],
 )
 def test_wrong_arguments(w, x0, wrong, message):
@@ -552,8 +612,9 @@ def interrupted(at):
     return progress
 
 
-@pytest.mark.parametrize("also", [{"also_8bit": True}, {"stop_at_K": True}])
+@pytest.mark.parametrize("also", [{"pixels": "8bit"}, {"stop_at_K": True}])
 def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
+    x0 = eight_bit(x0)
     machine = linear_machine(w, x0, 3.0)
     options = dict(target=1 - machine(x0).argmax(1), alpha=0.1 / GREY, max_iter=30, **also)
     straight = find_jnd(machine, x0, **options)
@@ -564,10 +625,10 @@ def test_an_interrupted_descent_goes_on_to_the_same_bits(w, x0, tmp_path, also):
     calls = []
     machine.register_forward_hook(lambda *_: calls.append(1))
     resumed = find_jnd(machine, x0, **options, **kept)
-    assert len(calls) == (3 if straight.K_8bit is not None else 2)  # x(0), x(30) and its 8 bits
-    for name in "K", "K_8bit", "x_jnd", "x_end", "confidence", "distance", "noticed":
-        if (expected := getattr(straight, name)) is not None:
-            assert torch.equal(expected.nan_to_num(-7), getattr(resumed, name).nan_to_num(-7)), name
+    assert len(calls) == 2  # x(0) and x(30)
+    for name in "K", "x_before", "x_jnd", "x_end", "confidence", "distance", "noticed":
+        expected, found = getattr(straight, name), getattr(resumed, name)
+        assert torch.equal(expected.nan_to_num(-7), found.nan_to_num(-7)), name
 
 
 @pytest.mark.parametrize(

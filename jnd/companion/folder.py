@@ -9,11 +9,12 @@ import argparse
 import hashlib
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,14 +25,14 @@ from torch import Tensor
 from jnd.companion.parameters import check_type
 from jnd.companion.provenance import origin, plain, subject
 from jnd.cost import Cost
-from jnd.datasets import central_square, read_rgb
+from jnd.datasets import central_square, read_rgb, save_png
 from jnd.descent import find_jnd
 from jnd.machines import Machine, load_machine
 from jnd.metrics import METRICS, quality, scores
 from jnd.objectives import ranked_class
 from jnd.support.device import Parts
 from jnd.support.files import replacing, sha256
-from jnd.trajectory import DivergedError
+from jnd.trajectory import DivergedError, Trajectory
 
 JPEG_MODES = {"L", "CMYK"}  # what a JPEG may hold beside RGB, as Pillow calls it: turned into RGB
 UNREADABLE = (OSError, ValueError, SyntaxError, DecompressionBombError)  # what Pillow raises
@@ -40,13 +41,16 @@ SCHEMA = pa.schema(
         ("image", pa.string()),
         ("sha256", pa.string()),
         *((name, pa.int32()) for name in ("label", "target", "K")),
-        *((name, pa.float64()) for name in ("jnd", *METRICS, "seconds")),
+        *((name, pa.float64()) for name in ("jnd", *METRICS)),
+        ("K_8bit", pa.int32()),
+        *((name, pa.float64()) for name in ("jnd_8bit", "seconds")),
         ("error", pa.string()),
     ]
 )
 """A row holds the photo's path inside the folder and its file's hash; classes as numbers, whose
 names are in the provenance; K, -1 if there is none; JND(M) and the quality of x(K), null without K;
-the time of the photo's batch divided by its photos; why there are no numbers, null if there are."""
+K and JND(M) of the descent among pictures; the time of the photo's batch divided by its photos; why
+there are no numbers, null if there are."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Parameters:
 
     Raises:
         TypeError: a parameter is of another type than said here.
-        ValueError: a batch of no photo.
+        ValueError: a batch of no photo; pictures are to be saved among the photos.
     """
 
     images: str
@@ -69,12 +73,16 @@ class Parameters:
     alpha: float
     max_iter: int
     batch: int
+    save: str
 
     def __post_init__(self) -> None:
         for field in fields(self):
             check_type(field.name, getattr(self, field.name), getattr(field.type, "__name__", ""))
         if self.batch < 1:
             raise ValueError(f"batch = {self.batch}, but a batch has at least 1 photo")
+        images, save = Path(self.images).resolve(), Path(self.save).resolve()
+        if self.save and images in [save, *save.parents]:
+            raise ValueError(f"save = {self.save!r} is inside images: choose a folder beside it")
 
     @property
     def descent(self) -> dict[str, Any]:
@@ -175,39 +183,54 @@ def _measure_batch(
     if photos:
         readable = [row for row in rows if "error" not in row]
         x0 = torch.stack(photos).float().to(machine.mean.device)
-        numbers = _descend(parameters, machine, x0, checkpoint)
-        for row, of_photo in zip(readable, numbers, strict=True):
+        numbers, pictures = _descend(parameters, machine, x0, checkpoint)
+        for row, of_photo, picture in zip(readable, numbers, pictures, strict=True):
             row |= of_photo
+            if parameters.save and picture.isfinite().all():
+                path = Path(parameters.save, f"{row['image']}.png")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_png(path, picture)
     seconds = (time.perf_counter() - began) / len(rows)
     return [row | {"seconds": seconds} for row in rows]
 
 
 def _descend(
     parameters: Parameters, machine: Machine, x0: Tensor, checkpoint: Path
-) -> list[dict[str, Any]]:
-    """The numbers of each photo of x0, (B, 3, H, W)."""
+) -> tuple[list[dict[str, Any]], Tensor]:
+    """The numbers of each photo of x0, (B, 3, H, W), and its JND among pictures, NaN if none."""
     with torch.no_grad():
         (logits,) = Parts()(lambda images: (machine(images),), x0)
     columns = {"label": ranked_class(logits, 1)}
     if parameters.target_rank:
         columns["target"] = ranked_class(logits, parameters.target_rank)
-    options = parameters.descent | columns | {"stop_at_K": True, "checkpoint": checkpoint}
-    try:
-        found = find_jnd(machine, x0, **options)
-        diverged_at = torch.full_like(found.K, -1)
-    except DivergedError as error:
-        found, diverged_at = error.trajectory, error.at
+    options = parameters.descent | columns | {"stop_at_K": True}
+
+    def descend(pixels: Literal["float", "8bit"]) -> tuple[Trajectory, Tensor]:
+        kept = checkpoint.with_suffix(f".{pixels}.checkpoint")
+        try:
+            found = find_jnd(machine, x0, **options, pixels=pixels, checkpoint=kept)
+            return found, torch.full_like(found.K, -1)
+        except DivergedError as error:
+            return error.trajectory, error.at
+
+    (found, at), (picture, picture_at) = descend("float"), descend("8bit")
+    diverged_at = torch.where(at >= 0, at, picture_at)
     columns |= {"K": found.K, "jnd": found.jnd, **scores(x0, found.x_jnd)}
+    columns |= {"K_8bit": picture.K, "jnd_8bit": picture.jnd}
     values = zip(*plain(list(columns.values())), strict=True)
     rows = [dict(zip(columns, of_photo, strict=True)) for of_photo in values]
     for row, k in zip(rows, diverged_at.tolist(), strict=True):
         if k >= 0:
-            row |= {"K": None, "error": f"the descent left the finite numbers at iteration {k}"}
-    return rows
+            row |= {"K": None, "K_8bit": None}
+            row["error"] = f"the descent left the finite numbers at iteration {k}"
+    return rows, picture.x_jnd
 
 
 def _check(parameters: Parameters, machine: Machine) -> None:
     """Refuse what would only fail at the first photo, or after its descent: try a blank one."""
+    if parameters.save:
+        Path(parameters.save).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=parameters.save).close()
     if parameters.target_rank == 1:
         raise ValueError("target_rank = 1 is M's answer itself: take 2 or more, or 0 for no class")
     blank = torch.zeros(1, 3, parameters.size, parameters.size, device=machine.mean.device)

@@ -110,19 +110,17 @@ def k_table(arms: Mapping[str, Trajectory], names: Sequence[str]) -> pd.DataFram
     """
     titles = {
         "K": "K",
-        "K_8bit": "K, 8 bits",
         "jnd": "JND(M)",
         "largest_change_at_K": "largest change at K",
         "stays_adversarial": "fools from K on",
     }
     columns = {
-        arm: {title: v[key].tolist() for key, title in titles.items() if v[key] is not None}
+        arm: {title: v[key].tolist() for key, title in titles.items()}
         for arm, v in arm_values(arms).items()
     }
     tables = {arm: pd.DataFrame(of, index=names) for arm, of in columns.items()}
     table = pd.concat(tables, names=["arm", "image"])
-    of_K = [title for title in ("K", "K, 8 bits") if title in table]
-    table[of_K] = table[of_K].astype("Int64").where(table[of_K] >= 0)
+    table["K"] = table["K"].astype("Int64").where(table["K"] >= 0)
     return table
 
 
@@ -131,7 +129,6 @@ def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
     return {
         arm: {
             "K": found.K,
-            "K_8bit": found.K_8bit,
             "jnd": found.jnd,
             "largest_change_at_K": (found.x_jnd - found.x0).abs().flatten(1).amax(1),
             "stays_adversarial": found.stays_adversarial,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from PIL import Image
 
 from jnd import find_jnd, load_machine
 from jnd.companion.folder import Parameters, main, measure, merge, provenance
-from jnd.datasets import load_photos, packaged_squares
+from jnd.datasets import load_photos, packaged_squares, read_rgb
 
 SIZE = 64
 NAMES = ["0.png", "1.png", "2.png", "3.png", "alpha.png", "below/grey one's.JPEG", "cut.png"]
@@ -42,6 +43,7 @@ def parameters(tmp_path_factory):
         alpha=1e-4,
         max_iter=12,
         batch=3,
+        save=str(folder.with_name("saved")),
     )
 
 
@@ -72,6 +74,12 @@ def test_a_row_says_what_the_photo_gives_by_itself(parameters, table):
         found = find_jnd(machine, x0, **parameters.descent)
         assert [row["sha256"]] == list(hashes.values()) and row["error"] is None
         assert (row["label"], row["target"], row["K"]) == (label, None, found.K.item())
+        among = find_jnd(machine, x0, **parameters.descent, pixels="8bit")
+        path = Path(parameters.save, f"{row['image']}.png")
+        assert row["K_8bit"] == among.K.item() and path.exists() == (row["K_8bit"] >= 0)
+        if path.exists():
+            assert torch.equal(read_rgb(path).float(), among.x_jnd[0])
+            assert row["jnd_8bit"] == pytest.approx(among.jnd.item(), rel=1e-3)
         if row["K"] < 0:
             assert row["jnd"] is None and row["PSNR"] is None
             continue
@@ -85,7 +93,8 @@ def test_a_row_says_what_the_photo_gives_by_itself(parameters, table):
         }
         for name, value in expected.items():
             assert row[name] == pytest.approx(value, rel=1e-3), name
-    assert {row["K"] for row in pq.read_table(table).to_pylist()[:4]} > {-1}  # both cases were seen
+    for column in "K", "K_8bit":
+        assert {row[column] for row in pq.read_table(table).to_pylist()[:4]} > {-1}  # both cases
 
 
 def test_a_photo_may_be_pulled_to_a_class(parameters, tmp_path):
@@ -161,6 +170,8 @@ def test_a_photo_whose_descent_diverges_says_so(parameters, tmp_path):
         (dict(alpha=0), "alpha = 0, but"),
         (dict(max_iter=0), "max_iter = 0, but"),
         (dict(machine="googlenett"), "unknown machine"),
+        (dict(save="no such folder/below"), "inside images: choose a folder beside it"),
+        (dict(save="/dev/null/below"), "Not a directory"),
         (dict(alhpa=2.0), "unexpected keyword argument 'alhpa'"),
     ],
 )

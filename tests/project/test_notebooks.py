@@ -35,6 +35,8 @@ FILES = {
     "reading": "choices.png towards.csv readings.csv metrics.json",
     "imagenet": "fig1.png fig2-a.png fig2-b.png perturbation.png perturbation-end.png k.csv "
     "in-8-bits.csv table1.csv alone.csv viewer.json images.safetensors metrics.json",
+    "pictures": "ways.csv found.png side-by-side.png survival.png survives.csv saved "
+    "metrics.json",
     "derivation": "plateau.csv drift.csv rest.csv alpha.png predictions.png metrics.json",
     "cifar10": "fig4.png k.csv table2.csv table2-of-8.csv yardsticks.csv pull.csv paired-test.csv "
     "paired-test-small.csv differences.png images.safetensors metrics.json",
@@ -44,7 +46,7 @@ FILES = {
     "forensics": "noise.png table1.png table1-by-number.csv table1-by-chance.csv table1-best.csv "
     "table2.png table2-by-number.csv table2-by-chance.csv table2-best.csv metrics.json",
     "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png "
-    "gradients.png verdict.csv metrics.json",
+    "gradients.png shrinking-steps.png gap.csv verdict.csv metrics.json",
     "psychometrics": "jnd.png jnd.csv psychometric.png thresholds.csv levels.csv weber.png "
     "weber.csv dependence.png dependence.csv metrics.json",
 }
@@ -186,6 +188,9 @@ def test_profiles_set_only_parameters(path):
         ),
         ("forensics", {"high_resolution": "imagnet"}, "imagnet has left no results in custom: run"),
         ("comparison", {"max_iter": 0}, "budget = 0, but an attack needs at least 1 gradient"),
+        ("pictures", {"ranks": []}, "ranks: name at least one"),
+        ("pictures", {"shown": "tea"}, "shown = 'tea': name one of the photos"),
+        ("comparison", {"shrinking_alphas": [0.001]}, "name two or more, each half the one before"),
         ("comparison", {"shown": "tea"}, "shown = 'tea': name one of the photos"),
         (
             "comparison",

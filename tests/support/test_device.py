@@ -147,7 +147,7 @@ class Small(Margin):
 
 @pytest.fixture
 def x0(generator):
-    return 120 * torch.rand(7, 3, 6, 5, generator=generator)
+    return (120 * torch.rand(7, 3, 6, 5, generator=generator)).round()
 
 
 def descents(machine, x0, **options):
@@ -166,7 +166,7 @@ def assert_same(found, expected):
             assert torch.equal(getattr(found, name).nan_to_num(-7), value.nan_to_num(-7)), name
 
 
-@pytest.mark.parametrize("options", [{"also_8bit": True}, {"stop_at_K": True}])
+@pytest.mark.parametrize("options", [{"pixels": "8bit"}, {"stop_at_K": True}])
 @pytest.mark.parametrize("where", ["forward", "gradient"])
 @pytest.mark.parametrize("room", [3, 1])
 def test_a_batch_too_large_gives_the_same_in_parts(generator, x0, options, where, room):

@@ -19,6 +19,7 @@ from jnd.companion.figures.experiments import (
     perturbations,
 )
 from jnd.companion.figures.idea import paths_in_the_plane, psychometric, ways
+from jnd.companion.figures.pictures import pictures_found, shrinking_steps, survival
 from jnd.companion.figures.readings import against_alpha, predictions, relative_outcomes
 
 __all__ = [
@@ -35,11 +36,14 @@ __all__ = [
     "paired_differences",
     "paths_in_the_plane",
     "perturbations",
+    "pictures_found",
     "predictions",
     "psychometric",
     "psychometric_functions",
     "relative_outcomes",
+    "shrinking_steps",
     "side_by_side",
+    "survival",
     "ways",
     "weber",
 ]

@@ -74,6 +74,9 @@ METRICS = {
         "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},
         "quality": {"end": {"full": EACH, "none": EACH}},
         "best_score_before": 0.07,
+        "attacks": {
+            name: {"‖Δ‖ / ‖x‖": {"mean": 0.01}} for name in ("x(K)", "FGV", "FGSM", "DeepFool")
+        },
         "confidence": {
             way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")
         },

@@ -22,9 +22,13 @@ from jnd.studies.statistics import reach_of_few
 def namespace(items: dict) -> SimpleNamespace:
     """On a dict Jinja would take a key called `values` or `items` for the dict's method.
 
-    metrics.json has null for numbers that are not finite; pages format them as nan.
+    metrics.json has null for numbers that are not finite; pages format them as nan. A K of -1,
+    which is none, is a dash.
     """
-    return SimpleNamespace(**{k: math.nan if v is None else v for k, v in items.items()})
+    found = {k: math.nan if v is None else v for k, v in items.items()}
+    if isinstance(found.get("K"), list):
+        found["K"] = ["–" if K == -1 else K for K in found["K"]]
+    return SimpleNamespace(**found)
 
 
 FEW = (

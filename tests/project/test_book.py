@@ -629,6 +629,14 @@ def test_a_page_that_asks_for_an_unknown_number_fails(tmp_path):
     assert "index.md" in done.stderr and "'nothing'" in done.stderr
 
 
+def test_where_there_is_no_K_stands_a_dash(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from companion import namespace
+
+    found = json.loads('{"arms": {"K": [3, -1], "jnd": null}}', object_hook=namespace)
+    assert found.arms.K == [3, "–"] and np.isnan(found.arms.jnd)
+
+
 def test_what_a_gpu_took_is_shown_once_it_is_measured(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
     from reference import speed

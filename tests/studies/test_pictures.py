@@ -1,0 +1,123 @@
+"""Pictures that fool, against a plane, where all is known, and against Pillow."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from units import GREY
+
+from jnd.cost import Cost
+from jnd.datasets import packaged_squares
+from jnd.descent import find_jnd
+from jnd.studies.pictures import halved, pictures_of, survival, up_or_down
+from jnd.trajectory import distance, eight_bit
+
+NONE = Cost.arm("none")
+
+
+class Plane(nn.Module):
+    """Two classes: logits (0, w·(x − 100) − margin)."""
+
+    def __init__(self, w, margin):
+        super().__init__()
+        self.w, self.margin = nn.Parameter(w), margin
+
+    def forward(self, x):
+        beyond = ((x - 100) * self.w).flatten(1).sum(1) - self.margin
+        return torch.stack((torch.zeros_like(beyond), beyond), 1)
+
+
+@pytest.fixture
+def w(generator):
+    return torch.randn(3, 2, 2, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture
+def x0():
+    return torch.full((1, 3, 2, 2), 100.0, dtype=torch.float64)
+
+
+def test_up_or_down_is_the_greedy_answer_to_the_knapsack(w, x0):
+    """By a level each, the pixels of the largest weights, until they suffice: enumerated."""
+    changes = torch.cartesian_prod(*[torch.tensor([-1, 0, 1])] * 12).to(x0.dtype)
+    gained = w.abs().flatten().sort(descending=True).values.cumsum(0)
+    for share in 0.1, 0.2, 0.3:
+        machine = Plane(w, share * w.abs().sum().item())
+        found = find_jnd(machine, x0, target=1, cost=NONE, alpha=0.01 / GREY, stop_at_K=True)
+        picture = up_or_down(machine, found)
+        assert machine(picture).argmax() == 1 and torch.equal(picture, eight_bit(picture))
+        assert found.K > 0 and (found.x_jnd - x0).abs().max() < 1  # so that a level is the next one
+        needed = (gained > machine.margin).int().argmax() + 1
+        assert distance(picture, x0).item() == pytest.approx(math.sqrt(needed))
+        least = changes.norm(dim=1)[changes @ w.flatten() > machine.margin].min()
+        assert distance(picture, x0).item() == pytest.approx(least.item())
+
+
+def test_up_or_down_says_when_no_rounding_suffices(x0):
+    """At white all pixels can go no further up; without x(K) there is nothing to round."""
+    machine = Plane(torch.ones(3, 2, 2, dtype=torch.float64), 155 * 12 + 1)
+    white = torch.full_like(x0, 255.0)
+    found = find_jnd(machine, white, cost=NONE, alpha=1 / GREY, stop_at_K=True)
+    assert found.K.item() > 0 and up_or_down(machine, found).isnan().all()
+    never = find_jnd(machine, x0, cost=NONE, alpha=1e-6 / GREY, max_iter=1)
+    assert never.K.item() == -1 and up_or_down(machine, never).isnan().all()
+
+
+def test_the_four_ways_on_a_plane(w, x0):
+    """Towards class 1: x(k) = 100 + c(k)w with c(k + 1) = c(k) + α σ(margin − c(k)‖w‖²)."""
+    margin, alpha = 4.0, 0.05
+    machine = Plane(w, margin)
+    plain, found = pictures_of(
+        machine, x0, label=torch.tensor([0]), target=torch.tensor([1]), cost=NONE,
+        alpha=alpha / GREY, max_iter=400,
+    )  # fmt: skip
+    squared, c, path = w.square().sum().item(), 0.0, [x0]
+    for _ in range(400):
+        c += alpha / (1 + math.exp(c * squared - margin))
+        path.append(x0 + c * w)
+    fools = [machine(x)[0, 1].item() > 0 for x in path]
+    rounded_fools = [machine(eight_bit(x))[0, 1].item() > 0 for x in path]
+    assert plain.K.tolist() == found["x(K), rounded"].K.tolist() == [fools.index(True)]
+    assert torch.equal(found["x(K), rounded"].x, eight_bit(path[fools.index(True)]))
+    later = found["first on its path"]
+    assert later.K.tolist() == [rounded_fools.index(True)] and later.K > plain.K
+    assert torch.equal(later.x, eight_bit(path[later.K.item()]))
+    for way in "first on its path", "x(K), up or down", "among pictures":
+        assert machine(found[way].x).argmax() == 1
+        assert torch.equal(found[way].x, eight_bit(found[way].x))
+    assert found["among pictures"].K < later.K  # until a pixel moves its slope is that of x(0)
+
+
+def test_half_the_size_and_back_is_pillows(generator):
+    """Bilinear and antialiased; whole grey levels, which may round another way."""
+    images, _ = packaged_squares(2, 48)
+    for image, ours in zip(images, halved(images), strict=True):
+        picture = Image.fromarray(image.byte().permute(1, 2, 0).numpy())
+        small = picture.resize((24, 24), Image.Resampling.BILINEAR)
+        back = np.asarray(small.resize((48, 48), Image.Resampling.BILINEAR), dtype=np.float32)
+        error = np.abs(ours.permute(1, 2, 0).numpy() - back)  # Pillow rounds rows, then columns
+        assert error.max() <= 2 and error.mean() < 0.5
+    assert halved(images[..., :47]).shape == (2, 3, 48, 47)
+
+
+def test_what_survives_is_counted_where_the_photo_keeps_its_answer():
+    """A machine that looks for a chequered pattern, which half the size takes away."""
+    rows = torch.arange(32).view(-1, 1) + torch.arange(32)
+    chequers = (2.0 * (rows % 2) - 1).expand(3, 32, 32)
+    grey = torch.full((2, 3, 32, 32), 100.0)
+    machine = Plane(chequers / chequers.numel(), 0.5)
+    x0 = grey + torch.tensor([0.0, 20.0]).view(-1, 1, 1, 1) * chequers  # the second is chequered
+    pictures = {
+        "fools": torch.stack((x0[0] + chequers, x0[1] - 20 * chequers)),
+        "none": torch.full_like(x0, torch.nan),
+    }
+    of = survival(machine, Plane(-chequers / chequers.numel(), 0.5), x0, pictures)
+    assert of["saved as PNG"]["fools"].tolist() == [1, 1]
+    assert of["saved as PNG"]["none"].tolist() == [0, 0]
+    # of the second the photo itself turns grey: nothing can be said of its picture
+    assert of["half the size and back"]["fools"].nan_to_num(-1).tolist() == [0, -1]
+    # the other sees chequers of the other colour only: neither photo, neither picture
+    assert of["another network"]["fools"].tolist() == [0, 0]

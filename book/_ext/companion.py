@@ -26,8 +26,8 @@ def namespace(items: dict) -> SimpleNamespace:
     which is none, is a dash.
     """
     found = {k: math.nan if v is None else v for k, v in items.items()}
-    if isinstance(found.get("K"), list):
-        found["K"] = ["–" if K == -1 else K for K in found["K"]]
+    if isinstance(K := found.get("K"), list):
+        found["K"] = ["–" if k == -1 else k for k in K]
     return SimpleNamespace(**found)
 
 

@@ -84,7 +84,7 @@ def way(
     whole.paste(early)
     whole.paste(late.crop((width, 0, 2 * width, late.height)), (early.width, 0))
     buffer = BytesIO()
-    whole.save(buffer, "webp", quality=60)
+    whole.save(buffer, "webp", quality=45)
     confidence = [*on_the_way.confidence[ks, image].tolist(), end.confidence[-1, 0].tolist()]
     distance = [*on_the_way.distance[ks, image].tolist(), end.distance[-1, 0].item()]
     norm = torch.linalg.vector_norm(x0).item()

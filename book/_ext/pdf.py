@@ -26,8 +26,14 @@ class Pdf(SphinxDirective):
 
 
 def copy_pdf(app, error: Exception | None) -> None:
-    if not error and app.builder.name == "html" and printed().exists():
-        shutil.copyfile(printed(), Path(app.outdir, printed().name))
+    """Put it beside the pages, and take away one of an earlier book."""
+    if error or app.builder.name != "html":
+        return
+    beside = Path(app.outdir, printed().name)
+    if printed().exists():
+        shutil.copyfile(printed(), beside)
+    else:
+        beside.unlink(missing_ok=True)
 
 
 def setup(app) -> dict:

@@ -70,10 +70,9 @@ def find_jnd(
         cost: the weights of Eq. 1.
         alpha: learning rate α, for pixels in 0..1 as the weights are.
         max_iter: number of updates.
-        pixels: ``"8bit"``: descend among pictures. M and Eq. 1 see x(k) rounded and clipped, and
-            their gradient is taken for that of x(k) itself, so that changes too small to show add
-            up until they do. All that comes out is of the pictures. The straight-through
-            estimator: Y. Bengio, N. Léonard and A. Courville, arXiv 1308.3432.
+        pixels: ``"8bit"``: what is asked, kept and measured are the pictures of the path, x(k)
+            rounded and clipped to whole grey levels, so that K is the first k whose picture M
+            notices; one more forward per iteration.
         stop_at_K: an image leaves the batch when it is noticed, so that the time spent grows with
             the sum of K; asks the device once per iteration who is left.
         progress: wraps the range of iterations, as tqdm does.
@@ -111,11 +110,11 @@ def find_jnd(
                 some, some_cost = every.select(images), cost.select(images)
             x = seen.x[images].requires_grad_(k < max_iter)
             with torch.enable_grad():
-                shown = _StraightThrough.apply(x) if pixels == "8bit" else x
-                output = machine(shown)
-                total = some_cost(some.loss(output), shown, x0[images])
+                output = machine(x)
+                total = some_cost(some.loss(output), x, x0[images])
                 x_next = update(x, total, alpha) if k < max_iter else x
-            confidence, noticed = some.confidence(output).to(x0.dtype), some.noticed(output)
+            said = machine(eight_bit(x)) if pixels == "8bit" else output
+            confidence, noticed = some.confidence(said).to(x0.dtype), some.noticed(said)
             return x_next, confidence, noticed
 
         identity = (machine, precision, x0.device.type, x0, every, cost, alpha, max_iter)
@@ -190,18 +189,6 @@ def find_arms(
         raise
     blocks = torch.arange(len(images), device=x0.device).split(len(x0))
     return {arm: joined.select(block) for arm, block in zip(arms, blocks, strict=True)}
-
-
-class _StraightThrough(torch.autograd.Function):
-    """Whole grey levels, whose gradient is taken for that of the pixels themselves."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return eight_bit(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient
 
 
 def _repeated(classes: Tensor | int | None, times: int) -> Tensor | int | None:

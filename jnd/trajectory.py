@@ -128,7 +128,7 @@ class Recording:
         pixels: as :func:`~jnd.descent.find_jnd` takes it.
 
     Attributes:
-        x: (B, 3, H, W), x(k), whose gradient is taken.
+        x: (B, 3, H, W), x(k), in floating point.
         noticed: (N + 1, B) bool.
     """
 
@@ -148,7 +148,7 @@ class Recording:
 
     @property
     def shown(self) -> Tensor:
-        """x(k) as M sees it."""
+        """x(k), or its picture."""
         return eight_bit(self.x) if self.pixels == "8bit" else self.x
 
     def note(self, k: int, images: Tensor, confidence: Tensor, noticed: Tensor) -> None:

@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
 )
 """A row holds the photo's path inside the folder and its file's hash; classes as numbers, whose
 names are in the provenance; K, -1 if there is none; JND(M) and the quality of x(K), null without K;
-K and JND(M) of the descent among pictures; the time of the photo's batch divided by its photos; why
+K and JND(M) of the picture; the time of the photo's batch divided by its photos; why
 there are no numbers, null if there are."""
 
 
@@ -197,7 +197,7 @@ def _measure_batch(
 def _descend(
     parameters: Parameters, machine: Machine, x0: Tensor, checkpoint: Path
 ) -> tuple[list[dict[str, Any]], Tensor]:
-    """The numbers of each photo of x0, (B, 3, H, W), and its JND among pictures, NaN if none."""
+    """The numbers of each photo of x0, (B, 3, H, W), and its picture, NaN if none."""
     with torch.no_grad():
         (logits,) = Parts()(lambda images: (machine(images),), x0)
     columns = {"label": ranked_class(logits, 1)}

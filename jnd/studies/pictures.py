@@ -11,7 +11,6 @@ from torch.nn.functional import interpolate
 
 from jnd.descent import find_jnd
 from jnd.machines import frozen
-from jnd.objectives import Objective, class_change
 from jnd.studies.distortions import compressed
 from jnd.studies.metered import flips
 from jnd.trajectory import Trajectory, eight_bit
@@ -65,24 +64,23 @@ def pictures_of(
         progress, checkpoint: likewise, for the name of each descent.
 
     Returns:
-        the descent to x(K), and of x(K) rounded; of the first x(k) on that path whose rounded image
-        is noticed; of :func:`up_or_down`; and of the descent among pictures.
+        the descent to x(K); and of x(K) rounded, of :func:`up_or_down`, of the descent on a
+        :class:`StraightThrough`, and of the first picture on the path to x(K) and beyond that M
+        notices, which is find_jnd's with ``pixels="8bit"``.
     """
-    with torch.no_grad():
-        objective = class_change(machine(x0), label, target)
 
-    def descend(name: str, of: nn.Module, asked: Objective, **options: Any) -> Trajectory:
+    def descend(name: str, of: nn.Module, **options: Any) -> Trajectory:
         options |= dict(progress=progress(name), checkpoint=checkpoint(name), stop_at_K=True)
-        return find_jnd(of, x0, objective=asked, **descent, **options)
+        return find_jnd(of, x0, label=label, target=target, **descent, **options)
 
-    plain = descend("to x(K)", machine, objective)
-    later = descend("beyond x(K)", _InBoth(machine), _OfPictures(objective))
-    among = descend("among pictures", machine, objective, pixels="8bit")
+    plain = descend("to x(K)", machine)
+    straight = descend("straight-through", StraightThrough(machine))
+    first = descend("beyond x(K)", machine, pixels="8bit")
     return plain, {
         "x(K), rounded": Found(eight_bit(plain.x_jnd), plain.K),
-        "first on its path": Found(eight_bit(later.x_jnd), later.K),
         "x(K), up or down": Found(up_or_down(machine, plain), plain.K),
-        "among pictures": Found(among.x_jnd, among.K),
+        "straight-through": Found(eight_bit(straight.x_jnd), straight.K),
+        "first on the path": Found(first.x_jnd, first.K),
     }
 
 
@@ -153,33 +151,26 @@ def survival(
     } | {"another network": {n: flips(other, of_other, x).double() for n, x in pictures.items()}}
 
 
-class _InBoth(nn.Module):
-    """M's answer for an image, and for the picture that a file would hold of it."""
+class StraightThrough(nn.Module):
+    """A machine that sees pictures: x rounded and clipped, whose gradient is taken for that of x.
+
+    So changes too small to show add up until they do. Y. Bengio, N. Léonard and A. Courville,
+    arXiv 1308.3432.
+    """
 
     def __init__(self, machine: nn.Module):
         super().__init__()
         self.machine, self.precision = machine, getattr(machine, "precision", "float32")
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            of_picture = self.machine(eight_bit(x))
-        return self.machine(x), of_picture
+    def forward(self, x: Tensor) -> Any:
+        return self.machine(_Rounding.apply(x))
 
 
-@dataclass(frozen=True)
-class _OfPictures:
-    """An objective whose loss is that of the image, and which looks at its picture for K."""
+class _Rounding(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return eight_bit(x)
 
-    objective: Objective
-
-    def loss(self, output: tuple[Tensor, Tensor]) -> Tensor:
-        return self.objective.loss(output[0])
-
-    def noticed(self, output: tuple[Tensor, Tensor]) -> Tensor:
-        return self.objective.noticed(output[1])
-
-    def confidence(self, output: tuple[Tensor, Tensor]) -> Tensor:
-        return self.objective.confidence(output[1])
-
-    def select(self, images: Tensor) -> "_OfPictures":
-        return _OfPictures(self.objective.select(images))
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient

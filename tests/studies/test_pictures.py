@@ -10,9 +10,9 @@ from torch import nn
 from units import GREY
 
 from jnd.cost import Cost
-from jnd.datasets import packaged_squares
+from jnd.datasets import packaged_squares, save_png
 from jnd.descent import find_jnd
-from jnd.studies.pictures import halved, pictures_of, survival, up_or_down
+from jnd.studies.pictures import StraightThrough, halved, pictures_of, survival, up_or_down
 from jnd.trajectory import distance, eight_bit
 
 NONE = Cost.arm("none")
@@ -66,7 +66,28 @@ def test_up_or_down_says_when_no_rounding_suffices(x0):
     assert never.K.item() == -1 and up_or_down(machine, never).isnan().all()
 
 
-def test_the_four_ways_on_a_plane(w, x0):
+def test_the_straight_through_gradient_is_that_of_the_picture(generator):
+    """Finite differences of a curved machine at x rounded and clipped, for x between the levels."""
+
+    class Curved(nn.Module):
+        def forward(self, x):
+            score = (x.flatten(1) * weights).sum(1)
+            return torch.stack((score.sin(), score.square() / 1e4), 1)
+
+    weights = torch.randn(12, generator=generator, dtype=torch.float64) / 50
+    x = 280 * torch.rand(1, 3, 2, 2, generator=generator, dtype=torch.float64) - 10
+    x.requires_grad_()
+    answer = StraightThrough(Curved())(x)
+    assert torch.equal(answer, Curved()(eight_bit(x)))
+    steps, picture = 1e-5 * torch.eye(12, dtype=x.dtype).view(12, 3, 2, 2), eight_bit(x.detach())
+    for of in range(2):
+        (gradient,) = torch.autograd.grad(answer[:, of].sum(), x, retain_graph=True)
+        up, down = Curved()(picture + steps)[:, of], Curved()(picture - steps)[:, of]
+        assert torch.allclose(gradient.flatten(), (up - down) / 2e-5, atol=1e-8)
+    assert (picture - x).abs().max() > 0.3
+
+
+def test_the_four_ways_on_a_plane(w, x0, tmp_path):
     """Towards class 1: x(k) = 100 + c(k)w with c(k + 1) = c(k) + α σ(margin − c(k)‖w‖²)."""
     margin, alpha = 4.0, 0.05
     machine = Plane(w, margin)
@@ -82,13 +103,16 @@ def test_the_four_ways_on_a_plane(w, x0):
     rounded_fools = [machine(eight_bit(x))[0, 1].item() > 0 for x in path]
     assert plain.K.tolist() == found["x(K), rounded"].K.tolist() == [fools.index(True)]
     assert torch.equal(found["x(K), rounded"].x, eight_bit(path[fools.index(True)]))
-    later = found["first on its path"]
+    later = found["first on the path"]
     assert later.K.tolist() == [rounded_fools.index(True)] and later.K > plain.K
     assert torch.equal(later.x, eight_bit(path[later.K.item()]))
-    for way in "first on its path", "x(K), up or down", "among pictures":
+    for way in "first on the path", "x(K), up or down", "straight-through":
         assert machine(found[way].x).argmax() == 1
-        assert torch.equal(found[way].x, eight_bit(found[way].x))
-    assert found["among pictures"].K < later.K  # until a pixel moves its slope is that of x(0)
+        save_png(tmp_path / f"{way}.png", found[way].x[0])
+        with Image.open(tmp_path / f"{way}.png") as file:
+            read = torch.tensor(np.array(file)).permute(2, 0, 1)
+        assert machine(read.to(x0)[None]).argmax() == 1
+    assert found["straight-through"].K < later.K  # until a pixel moves its slope is that of x(0)
 
 
 def test_half_the_size_and_back_is_pillows(generator):

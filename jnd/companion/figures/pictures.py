@@ -78,8 +78,11 @@ def shrinking_steps(
             axis.plot(min(alphas) / 2, limits[way][i].cpu(), "<", color=colour, markersize=4)
         axis.axhline(1, color=GREY, linewidth=1)
         axis.set(xscale="log", yscale="log", title=way, xlabel="learning rate α")
-        axis.yaxis.set_major_formatter("{x:g}")
-        axis.yaxis.set_minor_formatter("{x:g}")
+        axis.set_xticks([min(alphas) / 2, *alphas], ["→ 0", *(f"{a:g}" for a in alphas)])
+        low, high = axis.get_ylim()
+        ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if low < tick < high]
+        axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
     axes[0, 0].set_ylabel("JND(M), times the least known")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

@@ -11,7 +11,12 @@ from reference import MARKS, checked_in, counts
 from jnd.companion.claims import judge
 
 # notebook -> of which experiment; and file of data/measured -> what ran there
-HERE = {"imagenet": "ImageNet", "cifar10": "CIFAR-10", "detection": "Detection"}
+HERE = {
+    "imagenet": "ImageNet",
+    "cifar10": "CIFAR-10",
+    "detection": "Detection",
+    "comparison": "Beside other attacks",
+}
 ELSEWHERE = {
     "imagenet": {
         "imagenet_lite0": "ten ImageNet photos, EfficientNet-Lite0",
@@ -19,6 +24,7 @@ ELSEWHERE = {
     },
     "cifar10": {"cifar10": "real CIFAR-10 images"},
     "detection": {"detection": "a real road"},
+    "comparison": {"comparison": "ten ImageNet photos, EfficientNet-Lite0"},
 }
 GROUPS = {
     "statements": ("order", "proportion", "visual"),
@@ -103,10 +109,21 @@ def beside(claims: list[dict], verdicts: dict[str, dict], measured: Path) -> Ite
         ]
         for claim in claims:
             if checked_in(claim) == {notebook}:
-                found = [judge(claim, page, "measured") for page in pages.values()]
-                cells = [cell(claim, v) for v in (verdicts[claim["id"]], *map(asdict, found))]
+                cells = [cell(claim, verdicts[claim["id"]])]
+                for page in pages.values():
+                    ran = all(arm not in check for check in claim["checks"] for arm in unrun(page))
+                    cells.append(
+                        cell(claim, asdict(judge(claim, page, "measured"))) if ran else "–"
+                    )
                 lines.append(f"| {' | '.join([claim['says'], *cells])} |")
         yield "\n".join(lines)
+
+
+def unrun(page: dict[str, dict]) -> list[str]:
+    """The arms that a set-up has taken no further than one update, as they stand in checks."""
+    (content,) = page.values()
+    updates = content["provenance"]["parameters"].get("end_iters", {})
+    return [f".{arm}." for arm, count in updates.items() if count <= 1]
 
 
 def cell(claim: dict, verdict: dict) -> str:
@@ -122,7 +139,11 @@ def measured_in_words(claim: dict, verdict: dict) -> str:
     """The numbers that decided, or how often the checks held where they are many."""
     if claim["kind"] == "proportion" or len(verdict["measured"]) > 4:
         return f"{verdict['held']} of {verdict['checked']} checks"
-    words = " and ".join(in_words(value) for value in verdict["measured"].values())
+    found = list(verdict["measured"].values())
+    if all(isinstance(value, list) for value in found):  # pairs: neither side without the other
+        pairs = [pair for pair in zip(*found, strict=True) if None not in pair]
+        found = [list(side) for side in zip(*pairs, strict=True)]
+    words = " and ".join(map(in_words, found)) or "–"
     return f"proxy: {words}" if claim["kind"] == "visual" else words
 
 

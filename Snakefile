@@ -123,6 +123,7 @@ rule book:
         f"results/{PROFILE}/claims.json",
         "CITATION.cff",
         "README.md",
+        "data/prediction.yaml",
         "data/registry.yaml",
         Path("data/weights").glob("*"),
         Path("jnd").rglob("*.py"),

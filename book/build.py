@@ -1,7 +1,7 @@
 """Build the book from the notebooks that one profile has run: python book/build.py --profile smoke
 
-The pages are in book/_build/html afterwards, with --pdf also book/_build/book.pdf. Nothing is
-executed, and only what changed is rebuilt.
+The pages are in book/_build/html afterwards, with --pdf also book/_build/book.pdf, to which the
+front page then leads. Nothing is executed, and only what changed is rebuilt.
 """
 
 import argparse
@@ -93,11 +93,14 @@ def main() -> None:
     if not sys.stdout.isatty():
         nocolor()
     strict = ["build", str(BOOK), "--path-output", str(args.out), "-W", "-n", "--keep-going"]
-    jupyter_book(strict, standalone_mode=False)
+    built = args.out.resolve() / "_build"
+    pdf = built / "book.pdf"
+    pdf.unlink(missing_ok=True)  # it would be of another book
+    os.environ["JND_BOOK_PDF"] = str(pdf)  # for _ext/pdf.py
     if args.pdf and browser:
         jupyter_book([*strict, "--builder", "singlehtml"], standalone_mode=False)
-        built = args.out.resolve() / "_build"
-        print_pdf(browser, built / "singlehtml" / "index.html", built / "book.pdf")
+        print_pdf(browser, built / "singlehtml" / "index.html", pdf)
+    jupyter_book(strict, standalone_mode=False)
 
 
 if __name__ == "__main__":

@@ -6,129 +6,76 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import judgement
 import setups
 import table2
 import yaml
 from dots import paired_dots
 from full_size import full_size
-from reference import ARMS, MARKS, cards, counts, files_table, scale, speed, status
+from reference import ARMS, cards, files_table, scale, speed, status
 from sphinx.errors import ExtensionError
 
 from jnd.companion.provenance import provenance_line
 from jnd.studies.multiverse import LABEL, label_text
+from jnd.studies.statistics import reach_of_few
 
 
 def namespace(items: dict) -> SimpleNamespace:
     """On a dict Jinja would take a key called `values` or `items` for the dict's method.
 
-    metrics.json has null for numbers that are not finite; pages format them as nan.
+    metrics.json has null for numbers that are not finite; pages format them as nan. A K of -1,
+    which is none, is a dash.
     """
-    return SimpleNamespace(**{k: math.nan if v is None else v for k, v in items.items()})
+    found = {k: math.nan if v is None else v for k, v in items.items()}
+    if isinstance(K := found.get("K"), list):
+        found["K"] = ["–" if k == -1 else k for k in K]
+    return SimpleNamespace(**found)
 
 
-GROUPS = {
-    "statements": ("order", "proportion", "visual"),
-    "printed numbers": ("number",),
-}
+FEW = (
+    10,
+    4,
+)  # pairs that the paper may have: the caption's ten images, or half of the text's eight
 
 
-def claims_page(claims: list[dict], verdicts: list[dict], notebooks: set[str]) -> SimpleNamespace:
-    """`table`: a row for each claim; `score`: how many of each verdict, drawn; `summary`: in words;
-    `count`. Rows link to what is shown by the given notebooks.
-    """
-    by_id = {verdict["id"]: verdict for verdict in verdicts}
-    lines = ["| claim | in the paper | measured | verdict | look |", "|---|---|---|---|---|"]
-    for claim in claims:
-        verdict = by_id[claim["id"]]
-        where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
-        printed = f"{where}: {claim['paper']}" if "paper" in claim else where
-        comparable = verdict["measured"] and "only" not in claim  # else of other photos
-        measured = measured_in_words(claim, verdict) if comparable else ""
-        measured = "; ".join(filter(None, (measured, verdict["why"])))
-        row = [claim["says"], printed, measured, MARKS[verdict["verdict"]], links(claim, notebooks)]
-        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |")
-    return SimpleNamespace(
-        table="\n".join(lines),
-        score=score(
-            {
-                title: [by_id[claim["id"]]["verdict"] for claim in claims if claim["kind"] in kinds]
-                for title, kinds in GROUPS.items()
-            }
-        ),
-        summary=counts([verdict["verdict"] for verdict in verdicts]),
-        count=len(claims),
-    )
-
-
-def links(claim: dict, notebooks: set[str]) -> str:
-    """To the notebook of a claim, and to the figure or table that shows it."""
-    notebook, output = claim.get("shown", (None, None))
-    if notebook not in notebooks:
-        return ""
-    return f"[{notebook}](notebooks/{notebook}.ipynb), [{output}](#{notebook}-{output})"
-
-
-def score(groups: dict[str, list[str]]) -> str:
-    """A bar for each group of verdicts, divided as they are, in HTML."""
-    bars = []
-    for title, found in groups.items():
-        pieces = "".join(
-            f'<span class="{name.replace(" ", "-")}" style="flex-grow: {found.count(name)}">'
-            f"{mark[0]} {found.count(name)}</span>"
-            for name, mark in MARKS.items()
-            if name in found
-        )
-        head = f"{len(found)} {title}"
-        bar = f'<div role="img" aria-label="{head}: {counts(found)}">{pieces}</div>'
-        bars.append(f"<p>{head}</p>\n{bar}")
-    key = " ".join(
-        f'<span class="{n.replace(" ", "-")}">{mark}</span>' for n, mark in MARKS.items()
-    )
-    return '<div class="score">\n' + "\n".join(bars) + f'\n<p class="score-key">{key}</p>\n</div>'
-
-
-def measured_in_words(claim: dict, verdict: dict) -> str:
-    """The numbers that decided, or how often the checks held where they are many."""
-    if claim["kind"] == "proportion" or len(verdict["measured"]) > 4:
-        return f"holds {verdict['held']} times of {verdict['checked']}"
-    words = " and ".join(in_words(value) for value in verdict["measured"].values())
-    return f"proxy: {words}" if claim["kind"] == "visual" else words
-
-
-def in_words(value: float | list | None) -> str:
-    """A number, or the mean of a list, as three digits; a dash for what is missing."""
-    numbers = [v for v in (value if isinstance(value, list) else [value]) if v is not None]
-    return f"{sum(numbers) / len(numbers):.3g}" if numbers else "–"
+def told_by_few(test: SimpleNamespace) -> dict[str, list[float]]:
+    """Of each metric the least difference that as few pairs as the paper's can tell from none."""
+    return {
+        name: [reach_of_few(row.low, row.high, row.images, n) for n in FEW]
+        for name, row in vars(test).items()
+    }
 
 
 def test_table(test: SimpleNamespace) -> str:
     """The paired test of a notebook's metrics.json, as a Markdown table."""
+    few = [f"± of {n} pairs" for n in FEW]
     lines = [
-        "| | images | with | without | difference | 95 % interval | p |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        f"| | images | with | without | difference | 95 % interval | {' | '.join(few)} | p |",
+        "|---|" + "--:|" * (6 + len(few)),
     ]
     for name, row in vars(test).items():
         r = vars(row)
+        reach = [f"{least:.2g}" for least in told_by_few(test)[name]]
         lines.append(
-            f"| {name} | {r['images']} | {r['with']:.4g} ± {r['with, sd']:.2g} "
-            f"| {r['without']:.4g} ± {r['without, sd']:.2g} | {r['difference']:.2g} "
-            f"| {r['low']:.2g} to {r['high']:.2g} | {r['p_holm']:.1g} |".replace("-", "−")
+            f"| {name} | {r['images']} | {r['with']:.3g} ± {r['with, sd']:.2g} "
+            f"| {r['without']:.3g} ± {r['without, sd']:.2g} | {r['difference']:.2g} "
+            f"| {r['low']:.2g} to {r['high']:.2g} | {' | '.join(reach)} "
+            f"| {r['p_holm']:.1g} |".replace("-", "−")
         )
     return "\n".join(lines)
 
 
 def pipelines_table(rows: list[SimpleNamespace]) -> str:
     """The first pipelines of a table of forensics, and what they give with and without."""
-    lines = ["| | PSNR, dB | UQI | SCC | VIF | near |", "|---|--:|--:|--:|--:|--:|"]
+    lines = ["| | noise, dB | UQI | SCC | VIF | near |", "|---|--:|--:|--:|--:|--:|"]
     for row in map(vars, rows):
         means = [
-            " / ".join(f"{row[f'{metric}, {arm}']:.2f}" for arm in ("with", "without"))
-            for metric in ("PSNR", "UQI", "SCC", "VIF")
+            " / ".join(f"{row[f'{name}, {arm}']:.{digits}f}" for arm in ARMS.values())
+            for name, digits in {"noise": 1, "UQI": 2, "SCC": 2, "VIF": 2}.items()
         ]
-        near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 8"
-        lines.append(
-            "| " + " | ".join([label_text([row[name] for name in LABEL]), *means, near]) + " |"
-        )
+        near = "" if math.isnan(row["near"]) else f"{row['near']:.0f} of 6"
+        label = label_text([row[name] for name in LABEL])
+        lines.append(f"| {' | '.join([label, *means, near])} |".replace("nan / nan", "–"))
     return "\n".join(lines)
 
 
@@ -152,8 +99,10 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
         page = pages[path.stem] = load_page(path)
         if hasattr(page, "many"):
             page.test_table = test_table(page.many.test)
+            page.few = namespace(told_by_few(page.many.test))
         if path.stem.endswith("forensics"):
             page.pipelines_table = pipelines_table(page.table2[:5])
+            page.chance = page.by_chance.table2[-1]
     return SimpleNamespace(**pages)
 
 
@@ -175,7 +124,6 @@ def side_by_side(data: Path, paper: dict, results: Path) -> SimpleNamespace:
         first_flips=setups.first_flips(measured),
         prediction=setups.prediction(predicted, ours),
         predicted=predicted,
-        evidence=setups.evidence(paper["claims"], measured, MARKS),
         lines=". ".join(lines),
     )
 
@@ -210,7 +158,9 @@ def load_numbers(app, config) -> None:
         ),
     )
     verdicts = json.loads((results / "claims.json").read_text("utf-8"))
-    pages["claims"] = claims_page(paper["claims"], verdicts, {path.parent.name for path in metrics})
+    pages["claims"] = judgement.page(
+        paper["claims"], verdicts, {path.parent.name for path in metrics}, data / "measured"
+    )
     pages["status"] = status(
         {path.parent.name: json.loads(path.read_text("utf-8")) for path in metrics},
         paper["claims"],

@@ -1,9 +1,8 @@
 """The directive `{live} PHOTO`: the descent on a photo of the reader's own, in the page.
 
 Widget and scripts come from book/live, the network and the packaged photos from the folder that
-`python -m jnd.companion.browser` writes (JND_BOOK_LIVE); both go to _static/live. With `:small:` it
-takes packaged photos only and leaves the settings out. Without JavaScript, and on paper, it is a
-picture.
+`python -m jnd.companion.browser` writes (JND_BOOK_LIVE); both go to _static/live. Without
+JavaScript, and on paper, it is a picture.
 """
 
 import os
@@ -12,7 +11,6 @@ from pathlib import Path
 from string import Template
 
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from jnd.datasets import packaged_photos
@@ -22,14 +20,13 @@ SCRIPTS = "weights loops kernels network descent worker photo settings page".spl
 WIDGET = Template((SOURCES / "widget.html").read_text("utf-8"))
 THUMBNAIL = (
     '<button type="button" data-take="{0}">'
-    '<img src="{1}/{0}.webp" alt="{0}" width="40" height="40"></button>'
+    '<img src="{1}/{0}.webp" alt="{0}" width="40" height="40" loading="lazy"></button>'
 )
 SCRIPT = '<script defer src="{}/{}.js"></script>'
 
 
 class Live(SphinxDirective):
     required_arguments = 1
-    option_spec = {"small": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         folder = "../" * self.env.docname.count("/") + "_static/live"
@@ -37,7 +34,6 @@ class Live(SphinxDirective):
         html = WIDGET.substitute(
             folder=folder,
             photo=self.arguments[0],
-            small=" live-small" if "small" in self.options else "",
             thumbnails="\n".join(THUMBNAIL.format(name, folder) for name in packaged_photos()),
             scripts="\n".join(SCRIPT.format(folder, name) for name in SCRIPTS),
         )

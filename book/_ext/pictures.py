@@ -52,7 +52,15 @@ def visit_image(self: HTML5Translator, node: nodes.image) -> None:
         self.body[-1] = f'<div class="picture">{self.body[-1]}</div>'
 
 
+def drop_icon_script(app, error: Exception | None) -> None:
+    """The theme draws its icons twice, by a font and by a script of 1.5 MB: the font will do."""
+    script = Path(app.outdir, "_static", "scripts", "fontawesome.js")
+    if not error and script.exists():
+        script.write_text("")
+
+
 def setup(app) -> dict:
     app.add_transform(AsWebP)
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
+    app.connect("build-finished", drop_icon_script)
     return {"parallel_read_safe": True}

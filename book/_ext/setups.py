@@ -5,7 +5,6 @@ from itertools import compress
 from statistics import fmean
 from typing import Any
 
-from jnd.companion.claims import judge
 from jnd.companion.prediction import METRICS, quantities
 from jnd.metrics import INT64_DB
 
@@ -75,16 +74,4 @@ def prediction(predicted: Mapping[str, Any], page: Mapping[str, Any]) -> str:
             f"{low:.0f} to {high:.0f}" if name.startswith("K") else f"{low:.3g} to {high:.3g}"
         )
         lines.append(f"| {name} | {interval} | {measured} |")
-    return "\n".join(lines)
-
-
-def evidence(claims: list[Mapping], measured: Mapping[str, Mapping], marks: Mapping) -> str:
-    """The claims that the notebook on ImageNet decides, judged on other machines and photos too."""
-    pages = {SETUPS[name]: measured[name] for name in ("imagenet_lite0", "imagenet_resnet18")}
-    lines = [f"| claim | {' | '.join(pages)} |", "|---|" + "---|" * len(pages)]
-    for claim in claims:
-        notebooks = {check.split(".")[0] for check in claim.get("checks", ())}
-        if notebooks == {"imagenet"} and claim["kind"] != "number":
-            found = [judge(claim, {"imagenet": page}, "measured") for page in pages.values()]
-            lines.append(f"| {claim['says']} | {' | '.join(marks[v.verdict] for v in found)} |")
     return "\n".join(lines)

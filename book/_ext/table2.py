@@ -37,5 +37,5 @@ def beside(printed: Mapping[str, Any], page: Mapping[str, Any], enlarged: Mappin
     lines = ["| | PSNR, dB | UQI | SCC | VIF |", "|---|--:|--:|--:|--:|"]
     for title, values in rows.items():
         cells = [f"{values[m]:.{digits}f}" for m, digits in zip(METRICS, "1222", strict=True)]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        lines.append(f"| {title} | {' | '.join(cells).replace('-', '−')} |")
     return "\n".join(lines)

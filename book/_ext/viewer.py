@@ -1,6 +1,7 @@
 """The directive `{viewer} NOTEBOOK`: a slider over the iterations that jnd.companion.viewer keeps.
 
-The pictures lie beside the book's others. Without JavaScript, and on paper, it shows x(K).
+With `:first:` it shows the first photo alone, with regularisation. The pictures lie beside the
+book's others. Without JavaScript, and on paper, it shows x(K).
 """
 
 import json
@@ -13,6 +14,7 @@ from string import Template
 from typing import Any
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from reference import ARMS
 from sphinx.util.docutils import SphinxDirective
 
@@ -20,7 +22,7 @@ WAY, END = 0.9, 0.98  # where on the axis the way ends, and where the end of the
 
 PAGE = Template("""
 <figure class="viewer" style="--frames: $frames; --at: $at; --k: $k; --K: $K">
-<div class="viewer-choice" hidden>$choices</div>
+$head
 <div class="viewer-pictures">
 <div role="img" style="background-image: url($strip)" \
 aria-label="The photo as the machine gets it: up to K and beyond, to the eye the same photo"></div>
@@ -120,12 +122,28 @@ def choice(name: str, legend: str, options: list[str]) -> str:
     return f"<fieldset><legend>{legend}</legend>{inputs}</fieldset>"
 
 
-def page(notebook: str, images: str) -> str:
-    found = list(strips(notebook))
-    ways = [described(s, s["ways"][arm], images + name) for s, arm, name in found]
+def choices(found: list[tuple[dict, str, str]]) -> str:
+    """What a reader can choose from."""
     photos = list(dict.fromkeys(shown["photo"].replace("_", " ") for shown, _, _ in found))
     arms = list(dict.fromkeys(ARMS[arm] for _, arm, _ in found))
+    inputs = choice("photo", "Photo", photos) + choice("arm", "Regularisation", arms)
+    return f'<div class="viewer-choice" hidden>{inputs}</div>'
+
+
+def in_short(shown: dict, way: dict) -> str:
+    """What becomes of a photo, and by how large a change."""
+    label, known = f"<em>{escape(shown['names'][0])}</em>", way["K"] in way["k"]
+    share = 100 * way["change"][way["k"].index(way["K"])] if known else 0
+    words = f"{label} + {share:.2g}\N{NO-BREAK SPACE}% of change = something else"
+    return f'<p class="viewer-short">{words if known else label}</p>'
+
+
+def page(notebook: str, images: str, first_alone: bool) -> str:
+    """All of a notebook's ways to choose from, or the first of them."""
+    found = list(strips(notebook))[: 1 if first_alone else None]
+    ways = [described(s, s["ways"][arm], images + name) for s, arm, name in found]
     first = ways[0]
+    shown, arm, _ = found[0]
     start, last = first["start"], len(first["steps"]) - 1
     words = {
         **{name: first[name] for name in ("strip", "K", "K_text", "last")},
@@ -137,13 +155,14 @@ def page(notebook: str, images: str) -> str:
     }
     return PAGE.substitute(
         {name: escape(str(word)) for name, word in words.items()},
-        choices=choice("photo", "Photo", photos) + choice("arm", "Regularisation", arms),
+        head=in_short(shown, shown["ways"][arm]) if first_alone else choices(found),
         ways=json.dumps(ways).replace("<", "\\u003c"),
     )
 
 
 class Viewer(SphinxDirective):
     required_arguments = 1
+    option_spec = {"first": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         path = kept(self.arguments[0])
@@ -151,7 +170,8 @@ class Viewer(SphinxDirective):
         if not path.exists():
             raise self.error(f"{path} is missing; run the notebook again")
         images = "../" * self.env.docname.count("/") + "_images/"
-        return [nodes.raw("", page(self.arguments[0], images), format="html")]
+        shown = page(self.arguments[0], images, "first" in self.options)
+        return [nodes.raw("", shown, format="html")]
 
 
 def write_strips(app, error: Exception | None) -> None:

@@ -39,7 +39,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const halt = () => ["blink", "play"].forEach(stop);
 
     const take = () => {
-      const [photo, arm] = ["photo", "arm"].map((name) => Number(one(`[name=${name}]:checked`).value));
+      const [photo, arm] = ["photo", "arm"].map((name) => Number(one(`[name=${name}]:checked`)?.value ?? 0));
       const before = way;
       way = ways[photo * arms + arm];
       const last = way.steps.length - 1;

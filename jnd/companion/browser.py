@@ -124,24 +124,24 @@ def write_network(network: nn.Sequential, side: int, folder: Path) -> dict[str, 
 
 
 def write_photos(names: Sequence[str], folder: Path) -> None:
-    """Write each photo as a picture for the eye and all as photos.js, without loss."""
+    """Write each photo as a small picture for the eye, and all as photos.js, without loss."""
     coded = {}
     for name, pixels in zip(names, load_photos(names, SIDE)[0], strict=True):
-        buffer = BytesIO()
-        Image.fromarray(pixels.byte().permute(1, 2, 0).numpy()).save(buffer, "webp", lossless=True)
-        (folder / f"{name}.webp").write_bytes(buffer.getvalue())
+        picture, buffer = Image.fromarray(pixels.byte().permute(1, 2, 0).numpy()), BytesIO()
+        picture.save(folder / f"{name}.webp", quality=75)
+        picture.save(buffer, "webp", lossless=True)
         coded[name] = b64encode(buffer.getvalue()).decode()
     (folder / "photos.js").write_text(f"live.photos = {json.dumps(coded)};\n")
 
 
 def write_still(machine: Machine, photo: str, folder: Path) -> None:
-    """Write still.png: x(K) of a photo beside what was added to it."""
+    """Write still.webp: x(K) of a photo beside what was added to it."""
     x0, _ = load_photos([photo], SIDE)
     picture, _ = strip(torch.cat((x0, find_jnd(machine, x0, stop_at_K=True).x_jnd)))
     still = Image.new("RGB", (2 * SIDE, SIDE))
     for place, top in enumerate((0, SIDE)):
         still.paste(picture.crop((SIDE, top, 2 * SIDE, top + SIDE)), (place * SIDE, 0))
-    still.save(folder / "still.png")
+    still.save(folder / "still.webp", quality=75)
 
 
 def unfolded() -> nn.Sequential:

@@ -75,15 +75,17 @@ def judge(claim: Mapping[str, Any], metrics: Mapping[str, Any], profile: str) ->
         left, right = (measured[side] if side in places else float(side) for side in sides)
         tolerance = float(parts["tolerance"] or 0)
         by_photo = claim["kind"] in {"order", "visual"}
-        if by_photo and isinstance(left, list) and isinstance(right, list):
+        if isinstance(left, Mapping):
+            outcomes.append(_of_interval(left, parts["sign"], right, tolerance))
+        elif by_photo and isinstance(left, list) and isinstance(right, list):
             together = len(claim["checks"])
             outcomes.append(_in_the_mean(left, parts["sign"], right, tolerance, together))
         else:
             outcomes += _outcomes(left, parts["sign"], right, tolerance)
     # the printed numbers are of the paper's own machine and photos: no other can refute them
-    only = claim.get("only", "paper" if claim["kind"] == "number" else profile)
-    if profile != only:
-        why = f"only the profile {only} can tell"
+    only = claim.get("only", ["paper"] if claim["kind"] == "number" else [profile])
+    if profile not in only:
+        why = claim.get("why", f"only the profile {only[0]} can tell")
         return Verdict(claim["id"], UNTESTED, measured=measured, why=why)
     held = outcomes.count(True)
     verdict = {len(outcomes): "holds", 0: "does not hold"}.get(held, "partly")
@@ -153,6 +155,30 @@ def _in_the_mean(
     if found.low > -tolerance or found.high < -tolerance:
         return found.low > -tolerance
     return None
+
+
+def _of_interval(
+    found: Mapping[str, float | None], sign: str, right: float, tolerance: float
+) -> bool | None:
+    """Of a mean's 95 % interval, ``low`` to ``high``: whether all of it lies where it should.
+
+    False where none of it does, else None, also where too few values have no interval. With ``=``
+    that is within the tolerance: two one-sided tests at 2.5 %, which tell equal from not known.
+    D. J. Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15, 1987, doi:10.1007/BF01068419.
+    """
+    if found["low"] is None or found["high"] is None:
+        return None
+    low, high = found["low"] - right, found["high"] - right
+    if sign == "=":
+        inside, outside = (
+            -tolerance < low and high < tolerance,
+            low > tolerance or high < -tolerance,
+        )
+    elif sign == ">":
+        inside, outside = low > -tolerance, high < -tolerance
+    else:
+        inside, outside = high < tolerance, low > tolerance
+    return True if inside else False if outside else None
 
 
 def main(results: Path) -> None:

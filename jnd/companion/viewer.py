@@ -45,18 +45,19 @@ class Film:
                 frames[k] = image.cpu().clone()
 
 
-def strip(frames: Tensor) -> tuple[Image.Image, float]:
+def strip(frames: Tensor, seen: int | None = None) -> tuple[Image.Image, float]:
     """The frames side by side, and below each what was added to the first.
 
     Args:
         frames: (F, 3, H, W), x(0) first.
+        seen: the last frame whose change is not beyond the full colours; None: of all.
 
     Returns:
         A picture of F·W by 2·H pixels, and the change in grey levels, mean of the channels, that
         has the full red (more) or the full blue (less).
     """
     change = (frames - frames[0]).mean(1)
-    reach = reach_of(change)
+    reach = reach_of(change[: None if seen is None else seen + 1])
     colours = mpl.colormaps[CHANGES]((change / reach / 2 + 0.5).numpy(), bytes=True)[..., :3]
     pictures = eight_bit(frames).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return Image.fromarray(np.vstack([np.hstack([*pictures]), np.hstack([*colours])])), reach
@@ -74,20 +75,22 @@ def way(
     """
     ks = sorted(frames)
     x0 = frames[0]
-    early, reach = strip(torch.stack([frames[k] for k in ks]))
+    K = int(on_the_way.K[image])
+    # what was added until K is to be seen there, and not only by the end of the way
+    early, reach = strip(torch.stack([frames[k] for k in ks]), ks.index(K) if K in ks else None)
     late, reach_at_end = strip(torch.stack((x0, end.x_end[0].cpu())))
     width = x0.shape[-1]
     whole = Image.new("RGB", (early.width + width, early.height))
     whole.paste(early)
     whole.paste(late.crop((width, 0, 2 * width, late.height)), (early.width, 0))
     buffer = BytesIO()
-    whole.save(buffer, "webp", quality=60)
+    whole.save(buffer, "webp", quality=45)
     confidence = [*on_the_way.confidence[ks, image].tolist(), end.confidence[-1, 0].tolist()]
     distance = [*on_the_way.distance[ks, image].tolist(), end.distance[-1, 0].item()]
     norm = torch.linalg.vector_norm(x0).item()
     return {
         "k": ks,
-        "K": on_the_way.K[image].item(),
+        "K": K,
         "updates": len(end.distance) - 1,
         "confidence": [[round(p, 4) for p in pair] for pair in confidence],
         "change": [round(d / norm, 7) for d in distance],

@@ -31,7 +31,7 @@ TREATMENTS: dict[str, Callable[[Tensor], Tensor]] = {
     "JPEG of quality 75": lambda images: compressed(images, 100 / 75),
     "half the size and back": halved,
 }
-"""What happens to pictures: (B, 3, H, W) in grey levels -> the same."""
+"""What happens to pictures, (B, 3, H, W) in grey levels -> the same."""
 
 
 @dataclass(frozen=True)

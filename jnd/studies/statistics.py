@@ -76,6 +76,19 @@ def next_value(values: Tensor) -> Mean:
     return Mean(n, mean, mean - reach, mean + reach)
 
 
+def reach_of_few(low: float, high: float, n: int, few: int) -> float:
+    """Half of the 95 % interval that the mean of a few values would have, given that of many.
+
+    A difference within it cannot be told from none.
+
+    Args:
+        low, high: the 95 % interval of the mean of ``n`` values.
+        few: how many there are instead, at least 2.
+    """
+    spread = (high - low) / 2 / stats.norm.ppf(0.975) * math.sqrt(n)
+    return float(stats.t.ppf(0.975, few - 1) * spread / math.sqrt(few))
+
+
 def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> tuple[Mean, float]:
     """Compare two measurements of the same images, (B,) each; pairs with a NaN are left out.
 

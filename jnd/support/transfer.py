@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from jnd.support.registry import difference, find
 
-ATTEMPTS = 5  # at one transfer; each goes on where the last one broke
+ATTEMPTS = 5  # at one transfer, url and mirror in turn; each goes on where the last one broke
 PAUSE, TIMEOUT = 1.0, 30.0  # seconds: between two attempts, for a word from the server
 CHUNK = 1024  # bytes; what a broken transfer loses at most
 
@@ -44,9 +45,10 @@ def download(name: str, entry: Mapping[str, Any], cache: Path) -> Path:
 def _fetched(entry: Mapping[str, Any], path: Path) -> Path:
     path.unlink(missing_ok=True)  # find() would have taken a sound one
     part = path.with_name(f"{path.name}.part")
-    for left in reversed(range(ATTEMPTS)):
+    addresses = cycle(filter(None, (entry["url"], entry.get("mirror"))))
+    for left, address in zip(reversed(range(ATTEMPTS)), addresses, strict=False):
         try:
-            _transfer(entry["url"], part)
+            _transfer(address, part)
             break
         except requests.RequestException:
             if not left:
@@ -55,7 +57,7 @@ def _fetched(entry: Mapping[str, Any], path: Path) -> Path:
     if differs := difference(part, entry):
         part.unlink()
         raise ValueError(
-            f"{entry['url']} sent another file than the registered {path.name}: {differs}; it "
+            f"{address} sent another file than the registered {path.name}: {differs}; it "
             "is deleted. Try again, or put a sound copy into a folder and name it in JND_MIRROR"
         )
     os.replace(part, path)

@@ -84,6 +84,30 @@ def test_several_orders_of_pairs_share_their_certainty():
     assert judge(claim, {"pairs": {"values": values}}, "tiny").verdict == "unclear"
 
 
+@pytest.mark.parametrize(
+    "check, word",
+    [
+        ("toy.between = 0 ± 1", "holds"),
+        ("toy.between = 0 ± 0.3", "unclear"),
+        ("toy.between = 2 ± 1", "does not hold"),
+        ("toy.between = 0.1 ± 0.3", "unclear"),
+        ("toy.between > 0", "unclear"),
+        ("toy.between > -1", "holds"),
+        ("toy.between > 1", "does not hold"),
+        ("toy.between < 1", "holds"),
+        ("toy.between < 0", "unclear"),
+        ("toy.between < -1", "does not hold"),
+    ],
+)
+def test_all_of_an_interval_counts(check, word):
+    """An interval that reaches over the margin tells neither equal nor different."""
+    values = {"between": {"difference": 0.1, "low": -0.25, "high": 0.5}}
+    claim = {"id": "x", "kind": "order", "checks": [check]}
+    assert judge(claim, {"toy": {"values": values}}, "tiny").verdict == word
+    values["between"] |= {"low": None}
+    assert judge(claim, {"toy": {"values": values}}, "tiny").verdict == "unclear"
+
+
 def test_a_printed_number_is_the_paper_profiles_to_decide():
     claim = {"id": "x", "kind": "number", "checks": ["toy.psnr.full = 39 ± 0.1"]}
     found = judge(claim, METRICS, "tiny")
@@ -93,7 +117,9 @@ def test_a_printed_number_is_the_paper_profiles_to_decide():
 
 
 def test_what_cannot_be_told_is_not_run_and_says_why():
-    assert verdict("toy.K > 0", only="paper").why == "only the profile paper can tell"
+    assert verdict("toy.K > 0", only=["paper"]).why == "only the profile paper can tell"
+    assert verdict("toy.K > 0", only=["paper"], why="no").why == "no"
+    assert verdict("toy.K > 0", only=["paper", "tiny"]).verdict == "partly"
     assert verdict("other.K > 0").why == "the notebook other has no results in the profile tiny"
     assert verdict(why="no time").verdict == "not tested here"
 
@@ -111,7 +137,7 @@ def test_every_claim_is_complete():
     for claim in read_data("paper")["claims"]:
         assert claim["kind"] in {"number", "order", "proportion", "visual"}, claim["id"]
         assert claim["where"] and claim["says"].endswith("."), claim["id"]
-        assert ("checks" in claim) != ("why" in claim), claim["id"]
+        assert ("checks" in claim) == ("only" in claim or "why" not in claim), claim["id"]
 
 
 def test_each_number_of_the_tables_has_its_claim():

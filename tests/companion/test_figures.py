@@ -77,6 +77,32 @@ def test_confidence_curves_mark_K(found):
     assert f"K = {found.K[0]}" in [text.get_text() for text in top.texts]
 
 
+def test_first_flips_are_dots_hollow_where_they_do_not_last_and_dashes_where_there_are_none():
+    arms = {
+        "full": {
+            "K": torch.tensor([2, -1, 40]),
+            "jnd": torch.tensor([0.1, torch.nan, 0.3]),
+            "stays_adversarial": torch.tensor([True, False, False]),
+        },
+        "none": {
+            "K": torch.tensor([3, 5, 7]),
+            "jnd": torch.tensor([0.2, 0.4, 0.6]),
+            "stays_adversarial": torch.tensor([True, True, True]),
+        },
+    }
+    figure = figures.first_flips(arms, ["cat", "cup", "car"])
+    of_K, of_jnd = figure.axes
+    assert [label.get_text() for label in of_K.get_yticklabels()] == ["cat", "cup", "car"]
+    for axis, expected in (of_K, [[2], [40], [3, 5, 7]]), (of_jnd, [[0.1], [0.3], [0.2, 0.4, 0.6]]):
+        dots = [line for line in axis.lines if line.get_marker() == "o" and len(line.get_xdata())]
+        assert [line.get_xdata() for line in dots] == [pytest.approx(x) for x in expected]
+        assert [line.get_markerfacecolor() == "white" for line in dots] == [False, True, False]
+        rows = [np.round(line.get_ydata()).tolist() for line in dots]
+        assert rows == [[0], [2], [0, 1, 2]]
+        (dash,) = [x for x in axis.lines if x.get_marker() == "_" and len(x.get_ydata())]
+        assert np.round(dash.get_ydata()).tolist() == [1]
+
+
 def test_perturbations_show_the_signed_change():
     x0 = torch.full((1, 3, 32, 32), 100.0)
     changed = x0.clone()

@@ -40,6 +40,10 @@ def test_the_strip_has_the_frames_above_and_what_was_added_below():
     nothing, more, less = (pixels[4, column] for column in (0, 4, 8))
     assert nothing.min() > 240  # white
     assert more[0] > more[2] + 50 and less[2] > less[0] + 50  # red and blue
+    picture, reach = viewer.strip(frames, 1)
+    pixels = np.asarray(picture).astype(int)
+    assert reach == 2 and pixels[4, 4].sum() < more.sum()  # redder
+    assert pixels[4, 8].tolist() == less.tolist()  # as blue as it can be
 
 
 def test_what_is_written_is_what_the_descent_saw(tmp_path):

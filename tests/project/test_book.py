@@ -74,6 +74,9 @@ METRICS = {
         "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},
         "quality": {"end": {"full": EACH, "none": EACH}},
         "best_score_before": 0.07,
+        "attacks": {
+            name: {"‖Δ‖ / ‖x‖": {"mean": 0.01}} for name in ("x(K)", "FGV", "FGSM", "DeepFool")
+        },
         "confidence": {
             way: {arm: {"end": 0.9} for arm in ("full", "none")} for way in ("box", "class")
         },
@@ -287,7 +290,8 @@ def links_of(html: str) -> set[str]:
 
 
 def test_a_claim_leads_to_its_notebook_and_the_very_output(pages):
-    rows = pages[Path("claims.html")].text.split("</tr>")[1:-1]
+    first_table = pages[Path("claims.html")].text.split("</table>")[0]
+    rows = first_table.split("</tr>")[1:-1]
     assert len(rows) == len(read_data("paper")["claims"])
     for claim, row in zip(read_data("paper")["claims"], rows, strict=True):
         notebook, output = claim.get("shown", (None, None))
@@ -305,14 +309,34 @@ def test_a_notebook_is_folded_and_says_once_what_made_it(pages):
 
 
 def test_pictures_are_webp_of_a_known_size_and_come_when_they_are_needed(pages):
-    for name in ("index.html", "notebooks/imagenet.html"):
-        pictures = [
-            a for tag, a in pages[Path(name)].tags if tag == "img" and "_images" in a["src"]
-        ]
-        assert pictures, name
-        for attributes in pictures:
-            assert attributes["src"].endswith(".webp") and attributes["loading"] == "lazy"
-            assert attributes["width"] == attributes["height"] == "1" or RESULTS
+    tags = pages[Path("notebooks/imagenet.html")].tags
+    pictures = [a for tag, a in tags if tag == "img" and "_images" in a["src"]]
+    assert pictures
+    for attributes in pictures:
+        assert attributes["src"].endswith(".webp") and attributes["loading"] == "lazy"
+        assert attributes["width"] == attributes["height"] == "1" or RESULTS
+
+
+def test_the_front_page_is_light(pages, root):
+    """What is its own, and the theme's icons once: a script of 1.5 MB draws them again."""
+    html = root / "out" / "_build" / "html"
+    assert not (html / "_static" / "scripts" / "fontawesome.js").read_bytes()
+    own = ("_images", "_static/live", "_static/book", "_static/viewer")
+    page = pages[Path("index.html")]
+    loaded = {a.get("src") or a.get("href") or "" for tag, a in page.tags if tag != "a"}
+    loaded |= set(re.findall(r"url\((_images/[\w-]+\.webp)\)", page.text))
+    files = [html / urlsplit(url).path for url in loaded if url.startswith(own)]
+    assert any("way-imagenet" in path.name for path in files)
+    assert sum(path.stat().st_size for path in files) < 500_000
+
+
+def test_the_front_page_shows_one_photo_and_how_little_changed_it(pages):
+    front, steps = (pages[Path(name)].text for name in ("index.html", "step-by-step.html"))
+    assert front.count('class="viewer"') == steps.count('class="viewer"') == 1
+    (short,) = re.findall(r'class="viewer-short">(.+)</p>', front)
+    if not RESULTS:
+        assert short == "<em>cat</em> + 0.2\N{NO-BREAK SPACE}% of change = something else"
+    assert 'name="photo"' in steps and 'name="photo"' not in front
 
 
 def test_table_one_is_drawn_beside_its_numbers(pages):
@@ -441,7 +465,7 @@ def test_one_command_names_the_repository_everywhere(pages, root):
 
 def test_every_picture_has_a_text_instead(pages):
     pictures = [(n, a) for n, page in pages.items() for tag, a in page.tags if tag == "img"]
-    assert {n.as_posix() for n, _ in pictures} >= {"index.html", "notebooks/imagenet.html"}
+    assert {n.as_posix() for n, _ in pictures} >= {"notebooks/imagenet.html"}
     for name, attributes in pictures:
         alt = attributes.get("alt") or ""
         assert alt.strip() and "/" not in alt and ".png" not in alt, f"{name}: {attributes}"
@@ -582,6 +606,10 @@ def test_the_whole_book_prints(pages, root):
     assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type /Page\b", pdf)) > 10
     for title in (b"The method", b"Ten real photos", b"jnd.descent", b"Bibliography"):
         assert re.search(rb"/Title \(" + title, pdf), f"{title} is not in the outline"
+    html = root / "out" / "_build" / "html"
+    assert (html / "book.pdf").read_bytes() == pdf
+    assert "book.pdf" in links_of((html / "index.html").read_text())
+    assert "book.pdf" not in links_of(pages[Path("index.html")].text)  # built without
 
 
 def test_a_notebook_that_has_not_been_run_is_named(root):
@@ -614,6 +642,14 @@ def test_a_page_that_asks_for_an_unknown_number_fails(tmp_path):
     done = build_page(tmp_path, "K is {{ imagenet.table1.jnd.nothing }}.", METRICS)
     assert done.returncode != 0
     assert "index.md" in done.stderr and "'nothing'" in done.stderr
+
+
+def test_where_there_is_no_K_stands_a_dash(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from companion import namespace
+
+    found = json.loads('{"arms": {"K": [3, -1], "jnd": null}}', object_hook=namespace)
+    assert found.arms.K == [3, "–"] and np.isnan(found.arms.jnd)
 
 
 def test_what_a_gpu_took_is_shown_once_it_is_measured(monkeypatch):

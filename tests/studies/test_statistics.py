@@ -5,7 +5,13 @@ import pytest
 import torch
 from scipy import stats
 
-from jnd.studies.statistics import compare_pairs, joint_interval, mean_interval, next_value
+from jnd.studies.statistics import (
+    compare_pairs,
+    joint_interval,
+    mean_interval,
+    next_value,
+    reach_of_few,
+)
 
 
 def test_p_and_difference_are_scipys(generator):
@@ -96,3 +102,11 @@ def test_the_next_value_lies_in_its_interval_as_often_as_it_says(generator):
         found = next_value(sample[:3])
         held += found.low < sample[3] < found.high
     assert 1860 <= held <= 1940
+
+
+def test_few_values_reach_as_far_as_students_interval_of_their_spread():
+    """Of 100 values with a standard deviation of 3, seen by their normal interval."""
+    width = stats.norm.ppf(0.975) * 3 / 10
+    expected = stats.t.interval(0.95, 3, scale=3 / 4**0.5)[1]
+    assert reach_of_few(-width, width, 100, 4) == pytest.approx(expected)
+    assert reach_of_few(1 - width, 1 + width, 100, 4) == pytest.approx(expected)

@@ -191,6 +191,17 @@ def test_nobody_listens(entry, cache):
     assert_sound(fetch(NAME, entry))
 
 
+def test_a_second_address_takes_over(server, entry, cache):
+    """Where the first one breaks off, and where nobody listens there."""
+    server.breaks = [30_000]
+    mirrored = {"mirror": server.url.replace(NAME, "moved")}
+    assert_sound(fetch(NAME, entry | mirrored))
+    first, second = server.asked
+    assert first == 0 and 28_000 < second <= 30_000
+    (cache / NAME).unlink()
+    assert_sound(fetch(NAME, entry | {"url": "http://127.0.0.1:1/" + NAME, "mirror": server.url}))
+
+
 @pytest.mark.parametrize("stall", [0.0, 1.0], ids=["broken", "stalled"])
 @pytest.mark.parametrize("path", [NAME, "moved"])
 def test_a_transfer_goes_on_where_it_broke(server, entry, stall, path):
@@ -344,7 +355,8 @@ def test_an_entry_says_all_that_one_must_know(name):
     assert re.fullmatch("[0-9a-f]{8}|[0-9a-f]{64}", entry["sha256"])
     assert entry["source"] and entry["licence"]
     if "url" in entry:
-        assert entry["url"].startswith("https://") and entry["url"].endswith(f"/{name}")
+        for address in entry["url"], entry.get("mirror", entry["url"]):
+            assert address.startswith("https://") and address.endswith(f"/{name}")
         assert entry["bytes"] > 0
     else:
         assert fetch(name).is_file()

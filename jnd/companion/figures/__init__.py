@@ -13,6 +13,7 @@ from jnd.companion.figures.beyond import (
 from jnd.companion.figures.experiments import (
     confidence_curves,
     detections,
+    first_flips,
     gallery,
     paired_differences,
     perturbations,
@@ -28,6 +29,7 @@ __all__ = [
     "confidence_curves",
     "dependence",
     "detections",
+    "first_flips",
     "gallery",
     "jnd_distribution",
     "multiverse",

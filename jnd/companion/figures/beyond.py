@@ -216,25 +216,24 @@ def multiverse(printed: Mapping[str, float], means: pd.DataFrame, nearest: Hasha
     """What each measuring pipeline gives, beside what is printed, for each metric.
 
     Args:
-        printed: column such as ``"PSNR, with"`` -> the paper's number.
+        printed: column such as ``"UQI, with"`` -> the paper's number.
         means: ours, a row for each pipeline, the same columns.
         nearest: label of the row to mark.
     """
     metrics = list(dict.fromkeys(column.split(", ")[0] for column in printed))
-    figure, axes = panels(1, len(metrics), (2, 3))
+    figure, axes = panels(1, len(metrics), (2.4, 2.8))
+    row = means.index.get_loc(nearest)
     for axis, metric in zip(axes[0], metrics, strict=True):
         columns = [f"{metric}, with", f"{metric}, without"]
         for place, (column, colour) in enumerate(zip(columns, (BLUE, ORANGE), strict=True)):
             x = place + np.linspace(-0.25, 0.25, len(means))
-            axis.scatter(x, means[column], s=3, color=colour, alpha=0.5, linewidths=0)
+            axis.scatter(x, means[column], s=8, color=colour, alpha=0.5, linewidths=0)
             axis.hlines(printed[column], place - 0.4, place + 0.4, color="black", linewidth=1)
-            row = means.index.get_loc(nearest)
             y = means[column].iloc[row]
             axis.scatter(x[row], y, s=45, facecolors="none", edgecolors="black")
-        shown = means[columns].replace(np.inf, np.nan).stack()
-        reach = [*shown.quantile([0.02, 0.98]), *(printed[column] for column in columns)]
+        reach = [*means[columns].stack().quantile([0.02, 0.98]), *map(printed.get, columns)]
         low, high = min(reach), max(reach)
         margin = 0.05 * (high - low)
-        axis.set(title=f"{metric}{', dB' if metric == 'PSNR' else ''}", xticks=(0, 1))
-        axis.set(xticklabels=("with", "without"), ylim=(low - margin, high + margin))
+        axis.set(title=metric, xticks=(0, 1), xticklabels=("with", "without"))
+        axis.set(ylim=(low - margin, high + margin))
     return figure

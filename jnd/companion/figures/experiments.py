@@ -1,11 +1,13 @@
 """The paper's figures: Fig. 1 to 4, what was added, and paired differences."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -101,6 +103,51 @@ def confidence_curves(
         note(top, f"K = {K}", (K, 0.5), (4, 0), color=GREY)
     for axis in (top, bottom):
         axis.legend(loc="best")
+    return figure
+
+
+@styled
+def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Figure:
+    """K and JND(M) of each image in each arm, on logarithmic axes.
+
+    A dot is hollow where some later image no longer fools; a dash says that there is no K.
+
+    Args:
+        arms: arm -> what :func:`~jnd.companion.tables.arm_values` gives of it.
+        names: of the images, a row each.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 0.27 * len(names) + 1), sharey=True)
+    for axis, (key, title) in zip(axes, {"K": "K", "jnd": "JND(M)"}.items(), strict=True):
+        across = axis.get_yaxis_transform()  # x as a share of the width, y in rows
+        for place, (arm, of) in enumerate(arms.items()):
+            colour, y = (
+                ARMS[arm][0],
+                torch.arange(len(names)) + 0.22 * (place - (len(arms) - 1) / 2),
+            )
+            flipped, stays = of["K"].cpu() >= 0, of["stays_adversarial"].cpu()
+            values = of[key].double().cpu()
+            for held, face in {True: colour, False: "white"}.items():
+                shown = flipped & (stays == held)
+                axis.plot(values[shown], y[shown], "o", color=colour, mfc=face, markersize=4.5)
+            axis.plot(
+                torch.zeros_like(y[~flipped]) + 0.98,
+                y[~flipped],
+                "_",
+                color=colour,
+                transform=across,
+            )
+            axis.plot([], [], "o", color=colour, markersize=4.5, label=f"arm {arm}")
+        axis.set(xscale="log", title=title, ylim=(len(names) - 0.5, -0.5))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
+        axis.hlines(
+            range(len(names)), 0, 1, color="#eeeeee", linewidth=0.8, transform=across, zorder=0
+        )
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
+    axes[0].set_yticks(range(len(names)), names)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms))
     return figure
 
 

@@ -66,8 +66,14 @@ def paths_in_the_plane(
         if K >= 0:
             axis.plot(*way[-1], "D", color=colour, markersize=5)
             note(axis, "x(K)", way[-1], (6, 0), va="center")
-        title = f"arm {arm}: K = {K}, JND = {found[arm].jnd.item():.4f}"
-        axis.set(title=title, xlabel="left pixel", aspect="equal", xlim=(0, 255), ylim=(0, 255))
+        flips = f"K = {K}, JND = {found[arm].jnd.item():.4f}" if K >= 0 else "no K"
+        axis.set(
+            title=f"arm {arm}: {flips}",
+            xlabel="left pixel",
+            aspect="equal",
+            xlim=(0, 255),
+            ylim=(0, 255),
+        )
         axis.set(xticks=(0, 100, 200), yticks=(0, 100, 200))
         (below, above), corner = machine.categories, {"transform": axis.transAxes}
         axis.text(0.04, 0.04, below, ha="left", va="bottom", style="italic", **corner)

@@ -1,0 +1,42 @@
+"""The directive `{pdf}`: a link to the whole book as one PDF, where build.py has printed one.
+
+It prints it before the pages are built (JND_BOOK_PDF); what the page says depends on that file.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+
+def printed() -> Path:
+    return Path(os.environ["JND_BOOK_PDF"])
+
+
+class Pdf(SphinxDirective):
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(printed()))
+        if not printed().exists():
+            return []
+        size = f"{printed().stat().st_size / 1e6:.0f} MB"
+        html = f'<p><a href="{printed().name}">The whole book as one PDF</a>, {size}.</p>'
+        return [nodes.raw("", html, format="html")]
+
+
+def copy_pdf(app, error: Exception | None) -> None:
+    """Put it beside the pages, and take away one of an earlier book."""
+    if error or app.builder.name != "html":
+        return
+    beside = Path(app.outdir, printed().name)
+    if printed().exists():
+        shutil.copyfile(printed(), beside)
+    else:
+        beside.unlink(missing_ok=True)
+
+
+def setup(app) -> dict:
+    app.add_directive("pdf", Pdf)
+    app.connect("build-finished", copy_pdf)
+    return {"parallel_read_safe": True}

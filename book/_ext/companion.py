@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import judgement
+import pairs
 import setups
 import table2
 import yaml
@@ -103,6 +104,8 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
         if path.stem.endswith("forensics"):
             page.pipelines_table = pipelines_table(page.table2[:5])
             page.chance = page.by_chance.table2[-1]
+    pages["pictures"].table = pairs.ways(read_json(folder / "pictures.json"))
+    pages["comparison"].table = pairs.gap(read_json(folder / "comparison.json"))
     return SimpleNamespace(**pages)
 
 

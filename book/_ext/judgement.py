@@ -15,6 +15,7 @@ HERE = {
     "imagenet": "ImageNet",
     "cifar10": "CIFAR-10",
     "detection": "Detection",
+    "pictures": "Pictures",
     "comparison": "Beside other attacks",
 }
 ELSEWHERE = {
@@ -24,6 +25,7 @@ ELSEWHERE = {
     },
     "cifar10": {"cifar10": "real CIFAR-10 images"},
     "detection": {"detection": "a real road"},
+    "pictures": {"pictures": "ten ImageNet photos, EfficientNet-Lite0"},
     "comparison": {"comparison": "ten ImageNet photos, EfficientNet-Lite0"},
 }
 GROUPS = {

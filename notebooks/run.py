@@ -22,10 +22,9 @@ def usual_time(executed: Path) -> str:
         if seconds:  # else it was killed
             return f", {in_words(seconds)} the last time"
     expected = Path("data/expected", executed.parents[1].name, "seconds.json")
-    if expected.exists():
-        seconds = json.loads(expected.read_text("utf-8"))[executed.parent.name]
-        return f", about {in_words(seconds)}"
-    return ""
+    times = json.loads(expected.read_text("utf-8")) if expected.exists() else {}
+    seconds = times.get(executed.parent.name)  # else nobody has accepted its numbers yet
+    return f", about {in_words(seconds)}" if seconds else ""
 
 
 def in_words(seconds: float) -> str:

@@ -130,6 +130,7 @@ rule book:
         Path("data/measured").glob("*.json"),
         "data/speed.json",
         "data/scale.json",
+        "data/paper_cost.json",
         [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],
     output:
         "book/_build/html/index.html",

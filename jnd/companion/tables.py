@@ -5,7 +5,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -102,27 +102,6 @@ def means(scored: Any) -> Any:
     if isinstance(scored, Mapping):
         return {key: means(value) for key, value in scored.items()}
     return scored.nanmean()
-
-
-def k_table(arms: Mapping[str, Trajectory], names: Sequence[str]) -> pd.DataFrame:
-    """K, JND(M) and what comes after K: a row for each arm and each image by its name.
-
-    Where there is no K it is missing, as the rest is.
-    """
-    titles = {
-        "K": "K",
-        "jnd": "JND(M)",
-        "largest_change_at_K": "largest change at K",
-        "stays_adversarial": "fools from K on",
-    }
-    columns = {
-        arm: {title: v[key].tolist() for key, title in titles.items()}
-        for arm, v in arm_values(arms).items()
-    }
-    tables = {arm: pd.DataFrame(of, index=names) for arm, of in columns.items()}
-    table = pd.concat(tables, names=["arm", "image"])
-    table["K"] = table["K"].astype("Int64").where(table["K"] >= 0)
-    return table
 
 
 def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:

@@ -113,17 +113,15 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
     A dot is hollow where some later image no longer fools; a dash says that there is no K.
 
     Args:
-        arms: arm -> what :func:`~jnd.companion.tables.arm_values` gives of it.
+        arms: arm, or another name, -> ``K``, ``jnd`` and ``stays_adversarial``, (B,) each.
         names: of the images, a row each.
     """
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 0.27 * len(names) + 1), sharey=True)
     for axis, (key, title) in zip(axes, {"K": "K", "jnd": "JND(M)"}.items(), strict=True):
         across = axis.get_yaxis_transform()  # x as a share of the width, y in rows
         for place, (arm, of) in enumerate(arms.items()):
-            colour, y = (
-                ARMS[arm][0],
-                torch.arange(len(names)) + 0.22 * (place - (len(arms) - 1) / 2),
-            )
+            colour, label = (ARMS[arm][0], f"arm {arm}") if arm in ARMS else (GREY, arm)
+            y = torch.arange(len(names)) + 0.22 * (place - (len(arms) - 1) / 2)
             flipped, stays = of["K"].cpu() >= 0, of["stays_adversarial"].cpu()
             values = of[key].double().cpu()
             for held, face in {True: colour, False: "white"}.items():
@@ -136,7 +134,7 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
                 color=colour,
                 transform=across,
             )
-            axis.plot([], [], "o", color=colour, markersize=4.5, label=f"arm {arm}")
+            axis.plot([], [], "o", color=colour, markersize=4.5, label=label)
         axis.set(xscale="log", title=title, ylim=(len(names) - 0.5, -0.5))
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter("{x:g}")

@@ -40,7 +40,9 @@ bench: setup
 	$(BIN)/python -m pip install --no-deps --require-hashes -r benchmarks/peers.lock
 	$(BIN)/python -W ignore benchmarks/bench.py
 
-release: reproduce
+release: setup
+	$(BIN)/python tests/release.py --check
+	$(MAKE) reproduce PROFILE=bundled
 	$(BIN)/python tests/release.py
 
 setup: .venv/installed

@@ -86,7 +86,8 @@ def imagenet(p: Parameters) -> Work:
 
 def pictures(p: Parameters) -> Work:
     pairs = len(p["photos"]) * len(p["ranks"])
-    forwards = 16 + 4 * (len(TREATMENTS) + 1)  # up or down, what four ways survive
+    halvings = (3 * p["size"] ** 2).bit_length()  # of the pixels that go up or down
+    forwards = halvings + 4 * (len(TREATMENTS) + 1)  # and what four ways survive
     to_K = 2 * p["max_iter"] + to_a_picture(p)
     return Work(pairs, pairs * to_K, len(p["photos"]), pairs * forwards)
 

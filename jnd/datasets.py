@@ -233,11 +233,14 @@ def save_png(path: str | Path, x: Tensor) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path} would hold a PNG: let its name end in .png")
-    whole = x.detach().cpu().to(torch.uint8, copy=True) if x.isfinite().all() else None
-    if x.ndim != 3 or len(x) != 3 or whole is None or not torch.equal(whole.to(x.dtype), x.cpu()):
+    if x.ndim != 3 or len(x) != 3:
+        raise ValueError(f"a picture is (3, H, W), not {tuple(x.shape)}")
+    pixels = x.detach().cpu()
+    whole = pixels.nan_to_num(0.5).to(torch.uint8)
+    if not torch.equal(whole.to(x.dtype), pixels):
         raise ValueError(
-            f"a PNG holds (3, H, W) whole grey levels 0..255, and this is {tuple(x.shape)} with "
-            'others: descend with find_jnd(..., pixels="8bit"), for rounding may undo the change'
+            f"{path} would hold whole grey levels 0..255, but this picture has others: use "
+            'find_jnd(..., pixels="8bit"), for rounding may undo the change'
         )
     with replacing(path) as part:
         Image.fromarray(whole.permute(1, 2, 0).numpy()).save(part, format="PNG")

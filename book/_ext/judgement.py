@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from reference import MARKS, checked_in, counts
 
-from jnd.companion.claims import judge
+from jnd.companion.claims import UNTESTED, judge
 
 # notebook -> of which experiment; and file of data/measured -> what ran there
 HERE = {
@@ -52,7 +52,10 @@ def page(
         verdict = by_id[claim["id"]]
         where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
         printed = f"{where}: {claim['paper']}" if "paper" in claim else where
-        comparable = verdict["measured"] and "only" not in claim  # else of other photos
+        decided = verdict["verdict"] != UNTESTED
+        comparable = verdict["measured"] and (
+            decided or "only" not in claim
+        )  # else of other photos
         words = measured_in_words(claim, verdict) if comparable else ""
         words = "; ".join(filter(None, (words, verdict["why"])))
         row = [claim["says"], printed, words, MARKS[verdict["verdict"]], links(claim, notebooks)]
@@ -155,6 +158,8 @@ def in_words(value: float | list | dict | None) -> str:
     A mean with its interval is the interval.
     """
     if isinstance(value, dict):
+        if value["low"] is None:
+            return "–"
         return f"{value['low']:.2g} to {value['high']:.2g}".replace("-", "−")
     numbers = [v for v in (value if isinstance(value, list) else [value]) if v is not None]
     if not numbers:

@@ -52,7 +52,7 @@ def bibtex(citation: dict) -> str:
 def read_citation(app, config) -> None:
     citation = yaml.safe_load((Path(app.srcdir).parent / "CITATION.cff").read_text("utf-8"))
     config.html_theme_options.update(options(citation))
-    config.myst_substitutions["bibtex"] = bibtex(citation)
+    config.myst_substitutions |= {"citation": citation, "bibtex": bibtex(citation)}
 
 
 def tell(app, page: str, template: str, context: dict, doctree) -> None:

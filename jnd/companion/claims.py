@@ -151,10 +151,7 @@ def _in_the_mean(
     """
     pairs = [torch.tensor([math.nan if v is None else v for v in side]) for side in (left, right)]
     lead = pairs[0].double() - pairs[1].double()
-    found = joint_interval(lead if sign == ">" else -lead, together)
-    if found.low > -tolerance or found.high < -tolerance:
-        return found.low > -tolerance
-    return None
+    return _of_interval(asdict(joint_interval(lead, together)), sign, 0.0, tolerance)
 
 
 def _of_interval(
@@ -166,7 +163,7 @@ def _of_interval(
     that is within the tolerance: two one-sided tests at 2.5 %, which tell equal from not known.
     D. J. Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15, 1987, doi:10.1007/BF01068419.
     """
-    if found["low"] is None or found["high"] is None:
+    if found["low"] is None or found["high"] is None:  # as metrics.json has what is not finite
         return None
     low, high = found["low"] - right, found["high"] - right
     if sign == "=":

@@ -186,10 +186,12 @@ def _measure_batch(
         numbers, pictures = _descend(parameters, machine, x0, checkpoint)
         for row, of_photo, picture in zip(readable, numbers, pictures, strict=True):
             row |= of_photo
-            if parameters.save and picture.isfinite().all():
+            if parameters.save:
                 path = Path(parameters.save, f"{row['image']}.png")
                 path.parent.mkdir(parents=True, exist_ok=True)
-                save_png(path, picture)
+                path.unlink(missing_ok=True)  # of other parameters
+                if picture.isfinite().all():
+                    save_png(path, picture)
     seconds = (time.perf_counter() - began) / len(rows)
     return [row | {"seconds": seconds} for row in rows]
 
@@ -214,15 +216,15 @@ def _descend(
             return error.trajectory, error.at
 
     (found, at), (picture, picture_at) = descend("float"), descend("8bit")
-    diverged_at = torch.where(at >= 0, at, picture_at)
     columns |= {"K": found.K, "jnd": found.jnd, **scores(x0, found.x_jnd)}
     columns |= {"K_8bit": picture.K, "jnd_8bit": picture.jnd}
     values = zip(*plain(list(columns.values())), strict=True)
     rows = [dict(zip(columns, of_photo, strict=True)) for of_photo in values]
-    for row, k in zip(rows, diverged_at.tolist(), strict=True):
-        if k >= 0:
-            row |= {"K": None, "K_8bit": None}
-            row["error"] = f"the descent left the finite numbers at iteration {k}"
+    for column, lost_at in {"K_8bit": picture_at, "K": at}.items():
+        for row, k in zip(rows, lost_at.tolist(), strict=True):
+            if k >= 0:
+                row[column] = None
+                row["error"] = f"the descent left the finite numbers at iteration {k}"
     return rows, picture.x_jnd
 
 

@@ -84,7 +84,7 @@ def pictures_of(
     }
 
 
-def up_or_down(machine: nn.Module, found: Trajectory, halvings: int = 16) -> Tensor:
+def up_or_down(machine: nn.Module, found: Trajectory) -> Tensor:
     """x(K) with each pixel rounded up or down as it takes to be noticed: (B, 3, H, W).
 
     Every pixel begins at the level next to it on the side of x(0). Those go to the level beyond
@@ -95,7 +95,6 @@ def up_or_down(machine: nn.Module, found: Trajectory, halvings: int = 16) -> Ten
     Args:
         machine: the one of the descent.
         found: a descent from whole grey levels.
-        halvings: of the search for the share of pixels that go beyond; each costs one forward.
     """
     with frozen(machine):
         x = found.x_jnd.clone().requires_grad_()
@@ -114,7 +113,7 @@ def up_or_down(machine: nn.Module, found: Trajectory, halvings: int = 16) -> Ten
 
     low, high = torch.zeros_like(found.K), (gain > 0).flatten(1).sum(1)
     never = ~noticed(high) | (found.K < 0)
-    for _ in range(halvings):
+    for _ in range(gain[0].numel().bit_length()):  # to the very pixel
         middle = (low + high) // 2
         enough = noticed(middle)
         low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)

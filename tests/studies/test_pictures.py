@@ -12,7 +12,14 @@ from units import GREY
 from jnd.cost import Cost
 from jnd.datasets import packaged_squares, save_png
 from jnd.descent import find_jnd
-from jnd.studies.pictures import StraightThrough, halved, pictures_of, survival, up_or_down
+from jnd.studies.pictures import (
+    TREATMENTS,
+    StraightThrough,
+    halved,
+    pictures_of,
+    survival,
+    up_or_down,
+)
 from jnd.trajectory import distance, eight_bit
 
 NONE = Cost.arm("none")
@@ -128,20 +135,31 @@ def test_half_the_size_and_back_is_pillows(generator):
 
 
 def test_what_survives_is_counted_where_the_photo_keeps_its_answer():
-    """A machine that looks for a chequered pattern, which half the size takes away."""
-    rows = torch.arange(32).view(-1, 1) + torch.arange(32)
-    chequers = (2.0 * (rows % 2) - 1).expand(3, 32, 32)
+    """One machine looks for fine chequers, which half the size takes away, the other for coarse."""
+    rows = torch.arange(32).view(-1, 1), torch.arange(32)
+    fine, coarse = (
+        (2.0 * ((rows[0] // side + rows[1] // side) % 2) - 1).expand(3, 32, 32) for side in (1, 8)
+    )
+    machine = Plane(fine / fine.numel(), 0.5)
+    other = Plane(coarse / coarse.numel(), 0.5)
     grey = torch.full((2, 3, 32, 32), 100.0)
-    machine = Plane(chequers / chequers.numel(), 0.5)
-    x0 = grey + torch.tensor([0.0, 20.0]).view(-1, 1, 1, 1) * chequers  # the second is chequered
+    x0 = grey + torch.tensor([0.0, 20.0]).view(-1, 1, 1, 1) * fine  # the second is chequered
     pictures = {
-        "fools": torch.stack((x0[0] + chequers, x0[1] - 20 * chequers)),
+        "fine": torch.stack((x0[0] + fine, x0[1] - 20 * fine)),
+        "coarse": torch.stack((x0[0] + 4 * coarse, x0[1])),
         "none": torch.full_like(x0, torch.nan),
     }
-    of = survival(machine, Plane(-chequers / chequers.numel(), 0.5), x0, pictures)
-    assert of["saved as PNG"]["fools"].tolist() == [1, 1]
-    assert of["saved as PNG"]["none"].tolist() == [0, 0]
+    of = survival(machine, other, x0, pictures)
+    png, half, another = (
+        of[t] for t in ("saved as PNG", "half the size and back", "another network")
+    )
+    assert png["fine"].tolist() == [1, 1] and another["fine"].tolist() == [0, 0]
+    assert png["coarse"].tolist() == [0, 0] and another["coarse"].tolist() == [1, 0]
     # of the second the photo itself turns grey: nothing can be said of its picture
-    assert of["half the size and back"]["fools"].nan_to_num(-1).tolist() == [0, -1]
-    # the other sees chequers of the other colour only: neither photo, neither picture
-    assert of["another network"]["fools"].tolist() == [0, 0]
+    assert half["fine"].nan_to_num(-1).tolist() == [0, -1]
+    for treated in of.values():
+        assert treated["none"].nan_to_num(0).tolist() == [0, 0]
+    # seen the other way round, coarse chequers outlive half the size, and JPEG
+    outlives = survival(other, machine, grey, {"coarse": grey + 4 * coarse})
+    for treatment in TREATMENTS:
+        assert outlives[treatment]["coarse"].tolist() == [1, 1], treatment

@@ -113,7 +113,8 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
     A dot is hollow where some later image no longer fools; a dash says that there is no K.
 
     Args:
-        arms: arm, or another name, -> ``K``, ``jnd`` and ``stays_adversarial``, (B,) each.
+        arms: arm, or another name, -> ``K``, ``jnd`` and, where that was looked at,
+            ``stays_adversarial``, (B,) each.
         names: of the images, a row each.
     """
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 0.27 * len(names) + 1), sharey=True)
@@ -122,7 +123,8 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
         for place, (arm, of) in enumerate(arms.items()):
             colour, label = (ARMS[arm][0], f"arm {arm}") if arm in ARMS else (GREY, arm)
             y = torch.arange(len(names)) + 0.22 * (place - (len(arms) - 1) / 2)
-            flipped, stays = of["K"].cpu() >= 0, of["stays_adversarial"].cpu()
+            flipped = of["K"].cpu() >= 0
+            stays = of.get("stays_adversarial", flipped).cpu()
             values = of[key].double().cpu()
             for held, face in {True: colour, False: "white"}.items():
                 shown = flipped & (stays == held)

@@ -254,8 +254,8 @@ def test_every_page_is_there(pages):
     names = (
         "index notebooks/idea step-by-step your-own-photo method glossary notebooks/imagenet "
         "real-photos notebooks/cifar10 real-cifar10 notebooks/detection real-road claims "
-        "notebooks/reading notebooks/derivation notebooks/forensics notebooks/comparison "
-        "notebooks/psychometrics "
+        "notebooks/reading notebooks/derivation notebooks/forensics notebooks/pictures "
+        "notebooks/comparison notebooks/psychometrics "
         "reproduce many-photos machines-and-data status speed api bibliography genindex search"
     )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
@@ -367,6 +367,7 @@ def test_the_status_page_says_what_made_each_notebook(pages):
         "forensics",
         "idea",
         "imagenet",
+        "pictures",
         "psychometrics",
         "reading",
     ]

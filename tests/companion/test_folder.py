@@ -78,7 +78,10 @@ def test_a_row_says_what_the_photo_gives_by_itself(parameters, table):
         path = Path(parameters.save, f"{row['image']}.png")
         assert row["K_8bit"] == among.K.item() and path.exists() == (row["K_8bit"] >= 0)
         if path.exists():
-            assert torch.equal(read_rgb(path).float(), among.x_jnd[0])
+            off = (
+                read_rgb(path) - among.x_jnd[0]
+            ).abs()  # a batch may round half a level otherwise
+            assert off.max() <= 1 and off.mean() < 1e-3
             assert row["jnd_8bit"] == pytest.approx(among.jnd.item(), rel=1e-3)
         if row["K"] < 0:
             assert row["jnd"] is None and row["PSNR"] is None

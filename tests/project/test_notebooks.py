@@ -174,7 +174,7 @@ def test_profiles_set_only_parameters(path):
         ("imagenet", {"end_iters": {"full": 1}}, "give one for each of full, l2 and none"),
         ("derivation", {"max_iter": 10}, "imagenet has left no results in custom: run"),
         ("cifar10", {"data": "none.npz"}, 'no data file none.npz; "official" fetches CIFAR-10'),
-        ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 200 images"),
+        ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 150 images"),
         (
             "detection",
             {"machine": "retinanet"},

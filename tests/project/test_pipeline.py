@@ -149,7 +149,14 @@ def test_the_papers_figures_come_first_and_an_error_is_shown(tmp_path):
         (root / name).unlink()
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("_build"))
     (root / "notebooks" / "run.py").write_text(QUICK)
-    command = ["make", "-o", "setup", f"BIN={Path(sys.executable).parent}", "reproduce"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "-o",
+        "setup",
+        f"BIN={Path(sys.executable).parent}",
+        "reproduce",
+    ]
     done = subprocess.run(command, cwd=root, text=True, capture_output=True)
     assert done.returncode, done.stderr
     *steps, end = done.stdout.splitlines()

@@ -82,7 +82,7 @@ def test_a_row_says_what_the_photo_gives_by_itself(parameters, table):
                 read_rgb(path) - among.x_jnd[0]
             ).abs()  # a batch may round half a level otherwise
             assert off.max() <= 1 and off.mean() < 1e-3
-            assert row["jnd_8bit"] == pytest.approx(among.jnd.item(), rel=1e-3)
+            assert row["jnd_8bit"] == pytest.approx(among.jnd.item(), rel=0.02)
         if row["K"] < 0:
             assert row["jnd"] is None and row["PSNR"] is None
             continue

@@ -83,6 +83,6 @@ def shrinking_steps(
         ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if low < tick < high]
         axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
-    axes[0, 0].set_ylabel("JND(M), times the least known")
+    axes[0, 0].set_ylabel("JND(M), times the least of the six")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

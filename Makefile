@@ -29,7 +29,7 @@ data: setup
 	$(BIN)/python -m jnd.companion.prefetch $(PROFILE)
 
 test: .venv/for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/for-tests
 	$(BIN)/ruff check .

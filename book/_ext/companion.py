@@ -125,7 +125,7 @@ def side_by_side(data: Path, paper: dict, results: Path) -> SimpleNamespace:
             printed, {ARMS[arm]: ours["values"]["table1"]["end"][arm] for arm in ARMS}
         ),
         first_flips=setups.first_flips(measured),
-        prediction=setups.prediction(predicted, ours),
+        prediction=setups.prediction(predicted, setups.printed_numbers(paper), ours),
         predicted=predicted,
         lines=". ".join(lines),
     )

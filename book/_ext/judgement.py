@@ -148,7 +148,8 @@ def measured_in_words(claim: dict, verdict: dict) -> str:
     if all(isinstance(value, list) for value in found):  # pairs: neither side without the other
         pairs = [pair for pair in zip(*found, strict=True) if None not in pair]
         found = [list(side) for side in zip(*pairs, strict=True)]
-    words = " and ".join(map(in_words, found)) or "–"
+    between = claim.get("measured", " and ".join(["{}"] * len(found)))
+    words = between.format(*map(in_words, found)) if found else "–"
     return f"proxy: {words}" if claim["kind"] == "visual" else words
 
 

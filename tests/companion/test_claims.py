@@ -1,6 +1,7 @@
 """Verdicts on made-up results, and the paper's claims against what notebooks write."""
 
 import json
+import re
 
 import pytest
 
@@ -138,6 +139,15 @@ def test_every_claim_is_complete():
         assert claim["kind"] in {"number", "order", "proportion", "visual"}, claim["id"]
         assert claim["where"] and claim["says"].endswith("."), claim["id"]
         assert ("checks" in claim) == ("only" in claim or "why" not in claim), claim["id"]
+
+
+def test_the_words_between_the_numbers_of_a_claim_leave_room_for_each():
+    worded = [claim for claim in read_data("paper")["claims"] if "measured" in claim]
+    assert worded
+    for claim in worded:
+        sides = {side for check in claim["checks"] for side in re.split(" [<=>] | ± ", check)}
+        numbers = [side for side in sides if side[0].isalpha()]
+        assert claim["measured"].count("{}") == len(numbers), claim["id"]
 
 
 def test_each_number_of_the_tables_has_its_claim():

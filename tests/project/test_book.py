@@ -68,7 +68,10 @@ METRICS = {
         "device": "abacus",
         "packages": {"python": "3.99", "torch": "9.9"},
         "seconds": 61.4,
-        "parameters": {"end_iters": {"full": 300, "none": 40}},
+        "parameters": {
+            "end_alphas": {"full": 0.015, "none": 0.5},
+            "end_iters": {"full": 300, "none": 40},
+        },
     },
     "values": {
         "table1": {"jnd": {"full": ROW, "none": ROW}, "end": {"full": ROW, "none": ROW}},

@@ -17,7 +17,7 @@ def pictures_found(plain: Tensor, found: Mapping[str, Tensor], pairs: Sequence[s
 
     Args:
         plain: (P,).
-        found: way -> (P,), NaN where it has found none.
+        found: way -> (P,), NaN where it has found none; a way without any is not drawn.
         pairs: names of the P pairs of photo and wanted class.
     """
     figure, axes = panels(1, 1, (6.4, 0.9 + 0.19 * len(pairs)))
@@ -27,9 +27,10 @@ def pictures_found(plain: Tensor, found: Mapping[str, Tensor], pairs: Sequence[s
     axis.hlines(rows, reach[0].amin(0), reach[1].amax(0), color="#cccccc", linewidth=2, zorder=0)
     axis.plot(plain.cpu(), rows, "|", color="black", markersize=9, label="x(K), floating point")
     for (way, jnds), (colour, _), marker in zip(found.items(), SERIES, MARKERS, strict=False):
-        axis.plot(jnds.cpu(), rows, marker, color=colour, label=way, markersize=4.5)
+        if jnds.isfinite().any():
+            axis.plot(jnds.cpu(), rows, marker, color=colour, label=way, markersize=4.5)
     axis.set(xscale="log", xlabel="JND(M)", yticks=rows, yticklabels=pairs, ylim=(len(pairs), -1))
-    figure.legend(loc="outside upper center", ncols=4)
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 

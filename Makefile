@@ -16,7 +16,7 @@ RUN_LOG = results/reproduce.log
 
 .PHONY: reproduce data test lint bench release setup lock repository
 
-# Nothing is kept in the home folder, which may be full.
+# Nothing has to be kept in the home folder, which may be full.
 reproduce: export IPYTHONDIR = $(CURDIR)/.snakemake/ipython
 reproduce: setup
 	@mkdir -p results
@@ -29,7 +29,7 @@ data: setup
 	$(BIN)/python -m jnd.companion.prefetch $(PROFILE)
 
 test: .venv/for-tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: .venv/for-tests
 	$(BIN)/ruff check .

@@ -67,7 +67,8 @@ rule notebook:
     log:
         # the executed copy is kept when a cell fails
         "results/{profile}/{name}/executed.ipynb",
-    threads: workflow.cores
+    # short ones are mostly the start of a kernel: several at a time
+    threads: lambda wanted: 1 if wanted.profile == "smoke" else workflow.cores
     retries: 2
     priority: lambda wanted: len(NOTEBOOKS) - NOTEBOOKS.index(wanted.name)
     resources:

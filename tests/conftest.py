@@ -16,8 +16,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # threads of two processes would wait f
     torch.set_num_threads(1)
 
 
-def pytest_report_header():
-    return "all tests take about 6 minutes on two cores, by `make test`"
+def pytest_report_header(config):
+    if config.getoption("numprocesses", None):
+        return "all tests take about 6 minutes on two cores"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ ROWS = {
     "PSNR": ("PSNR", "PSNR, dB", 50, 1),
     "UQI": ("UQI", "UQI", 1, 2),
     "SCC": ("SCC", "SCC", 1, 2),
-    "VIF (early sewar)": ("VIF", "VIF, early sewar", 1, 2),
+    "VIF (early sewar)": ("VIF", "VIF, sewar 0.4.1", 1, 2),
 }
 
 

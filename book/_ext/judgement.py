@@ -141,20 +141,24 @@ def cell(claim: dict, verdict: dict) -> str:
 
 
 def measured_in_words(claim: dict, verdict: dict) -> str:
-    """The numbers that decided, or how often the checks held where they are many."""
+    """How often the checks held where they are many, and the numbers that decided."""
+    counted = ""
     if claim["kind"] == "proportion" or len(verdict["measured"]) > 4:
-        return f"{verdict['held']} of {verdict['checked']} checks"
+        counted = f"{verdict['held']} of {verdict['checked']} checks"
+        if "measured" not in claim:
+            return counted
     found = list(verdict["measured"].values())
     if all(isinstance(value, list) for value in found):  # pairs: neither side without the other
         pairs = [pair for pair in zip(*found, strict=True) if None not in pair]
         found = [list(side) for side in zip(*pairs, strict=True)]
     between = claim.get("measured", " and ".join(["{}"] * len(found)))
     words = between.format(*map(in_words, found)) if found else "–"
+    words = "; ".join(filter(None, (counted, words)))
     return f"proxy: {words}" if claim["kind"] == "visual" else words
 
 
 def in_words(value: float | list | dict | None) -> str:
-    """A number, or the mean of a list, as three digits; a dash for what is missing.
+    """A number, or the mean of a list: three digits, from 100 on one decimal; a dash for none.
 
     A mean with its interval is the interval.
     """
@@ -166,4 +170,6 @@ def in_words(value: float | list | dict | None) -> str:
     if not numbers:
         return "–"
     mean = sum(numbers) / len(numbers)
-    return f"{mean:.0f}" if abs(mean) >= 100 else f"{mean:.3g}".replace("-", "−")
+    if all(isinstance(v, int) for v in numbers):
+        return f"{mean:.0f}"
+    return f"{mean:{'.1f' if abs(mean) >= 100 else '#.3g'}}".replace("-", "−")

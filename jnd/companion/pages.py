@@ -45,7 +45,7 @@ def tags(cell: NotebookNode) -> list[str]:
 def made_by(line: str, above: str, label: str) -> str:
     """A link to the line above, behind what differs from it."""
     differs = [part for part in line.split(" · ") if part not in above.split(" · ")]
-    return f"*{' · '.join([*differs, f'[made by](#{label})'])}*"
+    return f"*{' · '.join([*differs, f'[how it was made](#{label})'])}*"
 
 
 def banner(line: str, label: str, parameters: Mapping[str, Any]) -> NotebookNode:

@@ -128,5 +128,7 @@ def _three_digits(value: Any) -> str:
     """As a reader needs a number; of what is just below 1 the distance to it counts."""
     if not isinstance(value, float):
         return str(value)
-    digits = ".0f" if abs(value) >= 100 else ".4f" if 0.99 <= value < 1 else ".3g"
+    if 0.99 <= value < 1:
+        return f"{value:.4f}".rstrip("0")
+    digits = ".0f" if abs(value) >= 100 else ".3g"
     return f"{value:{digits}}".replace("-", "−")  # at a hyphen a line would break

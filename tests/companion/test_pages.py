@@ -44,7 +44,7 @@ def test_code_is_folded_and_what_made_all_is_said_once():
     assert code[0].metadata.tags == ["parameters", "hide-input"] and len(code) == 4
     said = [output.data["text/markdown"] for cell in code for output in cell.outputs]
     assert said == [
-        "*[made by](#toy-provenance)*",
-        "*3 photos · [made by](#toy-provenance)*",
+        "*[how it was made](#toy-provenance)*",
+        "*3 photos · [how it was made](#toy-provenance)*",
         "*words*",
     ]

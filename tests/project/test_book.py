@@ -186,9 +186,8 @@ def root(tmp_path_factory) -> Path:
     """A copy of what the book is made of, so that the real one is left alone."""
     root = tmp_path_factory.mktemp("companion")
     built = shutil.ignore_patterns("_build", "notebooks", "figures", "__pycache__")
-    shutil.copytree(ROOT / "book", root / "book", ignore=built)
-    shutil.copytree(ROOT / "data", root / "data")
-    shutil.copytree(ROOT / "notebooks", root / "notebooks")
+    for name in ("book", "data", "notebooks"):
+        shutil.copytree(ROOT / name, root / name, ignore=built)
     for name in ("README.md", "CITATION.cff", "Makefile"):
         shutil.copy(ROOT / name, root)
     subprocess.run(["make", "repository", f"URL={REPOSITORY}"], cwd=root, check=True)
@@ -626,7 +625,8 @@ def test_a_notebook_that_has_not_been_run_is_named(root):
 
 def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedProcess:
     """A book of one page, with nothing but what puts the numbers in."""
-    shutil.copytree(ROOT / "data", folder / "data")
+    compiled = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "data", folder / "data", ignore=compiled)
     for name, content in {
         "results/claims.json": json.dumps(VERDICTS),
         "results/imagenet/metrics.json": json.dumps(metrics),
@@ -683,6 +683,54 @@ def test_the_cost_at_full_size_is_updates_times_what_one_takes(monkeypatch):
     assert "| [a](notebooks/a.ipynb) | 1.0 to 2.0 | 1.0 to 2.0 | 2.0 | 0.30 |" in table
     assert "| training | 0.99 to 2.0 | 1.5 to 3.0 | 2.0 | 0.30 |" in table
     assert table.endswith("| **in all** | 2.0 to 4.0 | 2.5 to 5.0 |  | 0.40 |")
+
+
+def test_the_work_of_the_paper_profile_is_that_of_its_parameters(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from paper import jobs
+
+    kept = json.loads((ROOT / "data" / "paper_cost.json").read_text())
+    assert kept["values"]["jobs"] == jobs()
+
+
+def test_what_was_predicted_stands_between_the_printed_and_the_measured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from setups import prediction, printed_numbers
+
+    printed = printed_numbers(read_data("paper"))
+    predicted = {"interval": {"PSNR": [38.0, 41.0], "K, bear": [0.2, 900.0]}}
+    lines = prediction(predicted, printed, {"provenance": {"profile": "bundled"}}).splitlines()
+    assert lines[2] == "| PSNR | 38.83 | 38 to 41 | not yet run |"
+    assert lines[3] == "| K, bear | 509 | 1 to 900 | not yet run |"
+    end = {name: 40.0 for name in ("PSNR", "UQI", "SCC", "VIF", "VIF (early sewar)")}
+    arm = {"target_confidence_at_end": [1.0, 0.9], "K": [901, 7]}
+    values = {"table1": {"end": {"full": end}}, "photos": ["brown_bear", "cock"]}
+    ran = {"provenance": {"profile": "paper"}, "values": values | {"arms": {"full": arm}}}
+    lines = prediction(predicted, printed, ran).splitlines()
+    assert lines[2] == "| PSNR | 38.83 | 38 to 41 | 40 ✓ inside |"
+    assert lines[3] == "| K, bear | 509 | 1 to 900 | 901 ✗ outside |"
+
+
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (0.18, "0.180"),
+        (-2.345, "−2.35"),
+        (1263.14, "1263.1"),
+        (509, "509"),
+        ([1.0, 2.0], "1.50"),
+        ([None, 8.0], "8.00"),
+        ([None], "–"),
+        (None, "–"),
+        ({"low": -2.5, "high": 0.094}, "−2.5 to 0.094"),
+        ({"low": None, "high": None}, "–"),
+    ],
+)
+def test_a_measured_number_is_short(monkeypatch, value, words):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from judgement import in_words
+
+    assert in_words(value) == words
 
 
 def test_a_number_without_provenance_fails(tmp_path):

@@ -1,4 +1,4 @@
-"""The notebooks as papermill runs them, in their smoke profile."""
+"""The notebooks: as papermill runs them in the smoke profile, and with wrong parameters."""
 
 import json
 import re
@@ -163,11 +163,14 @@ def test_profiles_set_only_parameters(path):
 
 
 @pytest.fixture
-def shell():
+def shell(monkeypatch, tmp_path):
     """An IPython in this process: a kernel takes far longer to start than a notebook to refuse."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     config = Config()
     config.HistoryManager.enabled = False
-    yield InteractiveShell.instance(config=config)
+    shell = InteractiveShell.instance(config=config)
+    yield shell
+    shell.cleanup()
     InteractiveShell.clear_instance()
 
 
@@ -223,14 +226,14 @@ def shell():
 def test_wrong_parameters_stop_before_the_descent(shell, tmp_path, name, wrong, message):
     notebook = load_notebook_node(str(ROOT / "notebooks" / f"{name}.ipynb"))
     notebook = parameterize_notebook(notebook, wrong | {"output": str(tmp_path)})
-    done = []
+    begun = []
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         for cell in notebook.cells:
             if cell.cell_type == "code":
+                begun.append(cell.source)
                 shell.run_cell(cell.source, store_history=True).raise_error()
-                done.append(cell.source)
     # what takes long has a progress bar
-    assert not any("progress=" in source or "bar(" in source for source in done)
+    assert not any("progress=" in source or "bar(" in source for source in begun)
 
 
 def test_labels_of_other_images_are_noticed(tmp_path):
@@ -245,7 +248,15 @@ def test_labels_of_other_images_are_noticed(tmp_path):
 
 
 def test_the_pipeline_names_the_profiles_it_knows():
-    snakemake = [sys.executable, "-m", "snakemake", "--dry-run", "--config", "profile=papr"]
+    snakemake = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--nolock",
+        "--config",
+        "profile=papr",
+    ]
     done = subprocess.run(snakemake, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode
     assert (

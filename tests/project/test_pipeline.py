@@ -147,7 +147,9 @@ def test_the_papers_figures_come_first_and_an_error_is_shown(tmp_path):
         shutil.copy(ROOT / name, root)
     for name in ("book", "notebooks"):
         (root / name).unlink()
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("_build"))
+        shutil.copytree(
+            ROOT / name, root / name, ignore=shutil.ignore_patterns("_build", "__pycache__")
+        )
     (root / "notebooks" / "run.py").write_text(QUICK)
     command = [
         "make",

@@ -54,10 +54,13 @@ def test_a_notebook_begins_with_the_hidden_cell_for_colab(path):
     assert f"--depth 1 {CITATION.get('repository-code', 'REPOSITORY')} companion" in cell.source
 
 
-def test_an_address_that_is_none_changes_nothing():
+def test_an_address_that_is_none_changes_nothing(tmp_path):
+    for name in ("Makefile", "CITATION.cff"):
+        shutil.copy(ROOT / name, tmp_path)
     command = ["make", "repository", "URL=github.com/owner/name"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode and "URL=https://github.com/OWNER/NAME" in done.stdout
+    assert (tmp_path / "CITATION.cff").read_bytes() == (ROOT / "CITATION.cff").read_bytes()
 
 
 def test_a_release_has_one_version_one_date_an_address_and_no_loose_ends(tmp_path):

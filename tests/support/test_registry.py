@@ -94,7 +94,7 @@ def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("JND_MIRROR", raising=False)
     monkeypatch.setattr(transfer, "PAUSE", 0.0)
-    monkeypatch.setattr(transfer, "TIMEOUT", 0.3)
+    monkeypatch.setattr(transfer, "TIMEOUT", 0.6)
     return tmp_path / "cache"
 
 
@@ -212,7 +212,7 @@ def test_a_transfer_goes_on_where_it_broke(server, entry, stall, path):
 
 
 def test_a_slow_transfer_is_none_that_stalls(server, entry):
-    server.pause = transfer.TIMEOUT / 2
+    server.pause = transfer.TIMEOUT / 3
     assert_sound(fetch(NAME, entry))
     assert server.asked == [0]
 

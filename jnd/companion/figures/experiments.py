@@ -121,7 +121,8 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
     for axis, (key, title) in zip(axes, {"K": "K", "jnd": "JND(M)"}.items(), strict=True):
         across = axis.get_yaxis_transform()  # x as a share of the width, y in rows
         for place, (arm, of) in enumerate(arms.items()):
-            colour, label = (ARMS[arm][0], f"arm {arm}") if arm in ARMS else (GREY, arm)
+            style, label = (ARMS[arm], f"arm {arm}") if arm in ARMS else (SERIES[place], arm)
+            colour = style[0]
             y = torch.arange(len(names)) + 0.22 * (place - (len(arms) - 1) / 2)
             flipped = of["K"].cpu() >= 0
             stays = of.get("stays_adversarial", flipped).cpu()

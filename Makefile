@@ -16,10 +16,12 @@ RUN_LOG = results/reproduce.log
 
 .PHONY: reproduce data test lint bench release setup lock repository
 
-# Nothing has to be kept in the home folder, which may be full.
+# Nothing has to be kept in the home folder, which may be full. Snakemake's copy of the Snakefile is
+# removed, for it would be taken even when the Snakefile has changed.
 reproduce: export IPYTHONDIR = $(CURDIR)/.snakemake/ipython
 reproduce: setup
 	@mkdir -p results
+	@rm -rf .snakemake/sources
 	@$(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet host rules progress \
 		--runtime-source-cache-path .snakemake/sources --config profile=$(PROFILE) 2> $(RUN_LOG) \
 		|| { tail -n 25 $(RUN_LOG); echo "Stopped; all that was said is in $(RUN_LOG)"; exit 1; }

@@ -46,6 +46,8 @@ if unknown := sorted(config.keys() - {"profile", *PARAMETERS}):
 
 rule all:
     input:
+        # named too, or what was deleted would not be missed once there is a book
+        expand("results/{profile}/{name}/metrics.json", profile=PROFILE, name=NOTEBOOKS),
         "book/_build/html/index.html",
 
 

@@ -22,6 +22,7 @@ from jnd.companion.folder import provenance
 from jnd.datasets import packaged_squares
 
 ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHARDS = 3
 SETTINGS = {"size": 48, "batch": 2, "shard": 4, "max_iter": 60, "alpha": 1e-8, "output": "out"}
 DAEMONS = ["munged", "slurmctld", "slurmd"]
@@ -165,6 +166,24 @@ def test_the_papers_figures_come_first_and_an_error_is_shown(tmp_path):
     assert steps[:5] == ["imagenet", "cifar10", "detection", "forensics", "reading"]
     assert "no more tea" in steps
     assert end == "Stopped; all that was said is in results/reproduce.log"
+    with open(root / "Snakefile", "a") as file:
+        file.write('print("a new Snakefile")')
+    assert (
+        "a new Snakefile" in subprocess.run(command, cwd=root, capture_output=True).stdout.decode()
+    )
+
+
+def test_results_that_were_deleted_are_made_again(tmp_path):
+    root = repository(tmp_path)
+    (root / "book").unlink()
+    for made in ("results/live/settings.js", "results/bundled/claims.json", "README.md"):
+        (root / made).parent.mkdir(parents=True, exist_ok=True)
+        (root / made).touch()
+    shutil.copy(ROOT / "CITATION.cff", root)
+    (root / "book" / "_build" / "html").mkdir(parents=True)
+    (root / "book" / "_build" / "html" / "index.html").touch()
+    planned = run(snakemake("--dry-run", "--cores", "1"), root)
+    assert all(f"results/bundled/{path.stem}/metrics.json" in planned for path in NOTEBOOKS)
 
 
 def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bool]:

@@ -71,12 +71,14 @@ rule notebook:
         "results/{profile}/{name}/executed.ipynb",
     # short ones are mostly the start of a kernel: several at a time
     threads: lambda wanted: 1 if wanted.profile == "smoke" else workflow.cores
+    params:
+        bar=lambda wanted: "--no-bar" if wanted.profile == "smoke" else "",
     retries: 2
     priority: lambda wanted: len(NOTEBOOKS) - NOTEBOOKS.index(wanted.name)
     resources:
         gpu=1,
     shell:
-        "{PYTHON} notebooks/run.py {wildcards.name} {wildcards.profile}"
+        "{PYTHON} notebooks/run.py {wildcards.name} {wildcards.profile} {params.bar}"
 
 
 rule cifar10_machine:

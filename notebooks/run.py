@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebook", help="its name, without the ending")
     parser.add_argument("profile")
+    parser.add_argument("--no-bar", action="store_true", help="several notebooks run at a time")
     args = parser.parse_args()
     notebook = Path("notebooks", f"{args.notebook}.ipynb")
     parameters = Path("notebooks/params", args.profile, f"{args.notebook}.yaml")
@@ -48,7 +49,9 @@ def main() -> None:
             notebook,
             executed,
             yaml.safe_load(parameters.read_text("utf-8")) | {"output": "results"},
-            progress_bar=sys.stdout.isatty() and {"file": sys.stdout, "leave": False},
+            progress_bar=sys.stdout.isatty()
+            and not args.no_bar
+            and {"file": sys.stdout, "leave": False},
         )
     except papermill.PapermillExecutionError as error:
         end = "\n".join(str(error).splitlines()[-12:])

@@ -72,7 +72,7 @@ rule notebook:
     # short ones are mostly the start of a kernel: several at a time
     threads: lambda wanted: 1 if wanted.profile == "smoke" else workflow.cores
     params:
-        bar=lambda wanted: "--no-bar" if wanted.profile == "smoke" else "",
+        bar=lambda _, threads: "" if threads == workflow.cores else "--no-bar",
     retries: 2
     priority: lambda wanted: len(NOTEBOOKS) - NOTEBOOKS.index(wanted.name)
     resources:

@@ -98,7 +98,8 @@ class Run:
     def show_table(self, table: pd.DataFrame, name: str) -> None:
         """Save a table as ``<name>.csv`` and display it above its provenance."""
         write_atomically(self.folder / f"{name}.csv", table.to_csv().encode())
-        display(table.style.format(_three_digits, na_rep="–"), Markdown(f"*{self.line()}*"))
+        shown = table.style.format(_three_digits, na_rep="–").format_index(_three_digits)
+        display(shown, Markdown(f"*{self.line()}*"))
 
     def save_images(self, arms: Mapping[str, Trajectory]) -> None:
         """Keep the images as floating point: ``x0``, ``x_jnd.<arm>``, ``x_end.<arm>``."""

@@ -14,6 +14,7 @@ import yaml
 from IPython.core.interactiveshell import InteractiveShell
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+from test_pipeline import snakemake
 from traitlets.config import Config
 
 from jnd.companion.claims import judge_all
@@ -248,16 +249,8 @@ def test_labels_of_other_images_are_noticed(tmp_path):
 
 
 def test_the_pipeline_names_the_profiles_it_knows():
-    snakemake = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--dry-run",
-        "--nolock",
-        "--config",
-        "profile=papr",
-    ]
-    done = subprocess.run(snakemake, cwd=ROOT, capture_output=True, text=True)
+    command = snakemake("--dry-run", "--config", "profile=papr")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode
     assert (
         "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stdout + done.stderr

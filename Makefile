@@ -1,35 +1,37 @@
 # make reproduce   set up, run the notebooks of PROFILE, judge the claims, build the book,
 #                  print Tables I and II
-# make data        set up, fetch ahead what PROFILE takes from outside; says first what and how large
+# make data        set up, download in advance what PROFILE needs, after listing it with its size
 # make test        set up, run the tests
-# make lint        set up, check style and types
+# make lint        set up, check style, types and imports
 # make bench       set up, time the descent and the metrics beside other libraries
-# make release     check version, changelog and citation, and make what is deposited, into dist/
+# make release     check version, changelog and citation, and put the files to deposit into dist/
 # make setup       the installation alone
 
 PYTHON ?= python3
 PROFILE ?= bundled
 BIN = .venv/bin
 INSTALL_LOG = .venv/install.log
-# all but a line for each step
+# everything but one line per step
 RUN_LOG = results/reproduce.log
 
 .PHONY: reproduce data test lint bench release setup lock repository
 
-# Nothing has to be kept in the home folder, which may be full. Snakemake's copy of the Snakefile is
-# removed, for it would be taken even when the Snakefile has changed.
+# Nothing goes into the home folder, which may be full. Snakemake's copy of the Snakefile is removed,
+# because Snakemake would use it even after the Snakefile has changed.
 reproduce: export IPYTHONDIR = $(CURDIR)/.snakemake/ipython
 reproduce: setup
 	@mkdir -p results
 	@rm -rf .snakemake/sources
 	@$(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet host rules progress \
 		--runtime-source-cache-path .snakemake/sources --config profile=$(PROFILE) 2> $(RUN_LOG) \
-		|| { tail -n 25 $(RUN_LOG); echo "Stopped; all that was said is in $(RUN_LOG)"; exit 1; }
-	@$(BIN)/python -m jnd.companion.tables $(PROFILE)
+		|| { tail -n 25 $(RUN_LOG); echo "Stopped; the full log is $(RUN_LOG)"; exit 1; }
+	@$(BIN)/python -m companion.tables $(PROFILE)
 
 data: setup
-	$(BIN)/python -m jnd.companion.prefetch $(PROFILE)
+	$(BIN)/python -m companion.registry $(PROFILE)
 
+# OpenMP's threads sleep while they wait, so that tests side by side do not slow each other down
+test: export OMP_WAIT_POLICY = passive
 test: .venv/for-tests
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
@@ -37,6 +39,7 @@ lint: .venv/for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: setup
 	$(BIN)/python -m pip install --no-deps --require-hashes -r benchmarks/peers.lock
@@ -49,38 +52,38 @@ release: setup
 
 setup: .venv/installed
 
-.venv/installed: requirements.lock torch.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, this is {sys.version}; name one with make PYTHON=…")'
+.venv/installed: requirements.lock torch.lock pyproject.toml notebooks/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, and this is {sys.version}; choose one with make PYTHON=…")'
 	@echo "Installing into .venv. On Linux: 3.4 GB to download, 6.5 GB to store, most of it CUDA;"
-	@echo "the README says how to do without, on a machine that has no GPU."
+	@echo "the README says how to avoid it on a machine without a GPU."
 	@$(PYTHON) -m venv .venv
 	@{ $(BIN)/python -m pip install --require-hashes -r requirements.lock -r torch.lock \
-		&& $(BIN)/python -m pip install --no-deps --no-build-isolation -e . ; } > $(INSTALL_LOG) 2>&1 \
-		|| { tail -n 20 $(INSTALL_LOG); echo "Stopped; all that was said is in $(INSTALL_LOG)"; exit 1; }
+		&& $(BIN)/python -m pip install --no-deps --no-build-isolation -e . -e notebooks ; } > $(INSTALL_LOG) 2>&1 \
+		|| { tail -n 20 $(INSTALL_LOG); echo "Stopped; the full log is $(INSTALL_LOG)"; exit 1; }
 	@touch $@
 
 .venv/for-tests: .venv/installed tests/requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r tests/requirements.lock
 	@touch $@
 
-# Each lock is for every platform and every Python from 3.11 on; needs uv. What torch is made of, and
-# is replaced where there is no GPU, has a lock of its own.
+# Each lock is for every platform and every Python from 3.11 on; needs uv. torch and what it is made
+# of have their own, because a machine without a GPU replaces them.
 COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
-OF_TORCH = ^(torch|torchvision|triton|cuda-.*|nvidia-.*)==
+TORCH = ^(torch|torchvision|triton|cuda-.*|nvidia-.*)==
 
 lock:
 	cat requirements.lock torch.lock > all.lock
-	$(COMPILE) pyproject.toml --all-extras -o all.lock
-	awk 'BEGIN { file = "requirements.lock" } /^[^ #]/ { file = /$(OF_TORCH)/ ? "torch.lock" : "requirements.lock" } { print > file }' all.lock
+	$(COMPILE) pyproject.toml notebooks/pyproject.toml --all-extras --no-emit-package jnd -o all.lock
+	awk 'BEGIN { file = "requirements.lock" } /^[^ #]/ { file = /$(TORCH)/ ? "torch.lock" : "requirements.lock" } { print > file }' all.lock
 	rm all.lock
 	$(COMPILE) tests/requirements.in --no-deps -o tests/requirements.lock
 	$(COMPILE) benchmarks/peers.in --no-deps -o benchmarks/peers.lock
 
-# The one place to say where the repository is: make repository URL=https://github.com/OWNER/NAME
-# The book takes it from CITATION.cff: its buttons, links and previews, and the citation.
+# Sets the address of the repository everywhere: make repository URL=https://github.com/OWNER/NAME
+# The book reads it from CITATION.cff, for its buttons, links and previews, and for the citation.
 repository:
 	@echo "$(URL)" | grep -Eq '^https://github.com/[^/]+/[^/]+$$' \
 		|| { echo "make repository URL=https://github.com/OWNER/NAME"; exit 1; }
 	perl -pi -e 's|^(# )?repository-code:.*|repository-code: $(URL)|' CITATION.cff
-	perl -pi -e 's|--depth 1 \S+ companion|--depth 1 $(URL) companion|' notebooks/*.ipynb
+	perl -pi -e 's|--depth 1 \S+ repository|--depth 1 $(URL) repository|' notebooks/*.ipynb

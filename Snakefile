@@ -6,6 +6,7 @@ Or find the JND of every photo in a folder: snakemake --cores all folder --confi
 import hashlib
 import json
 import math
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -17,6 +18,10 @@ from snakemake.exceptions import WorkflowError
 configfile: "folder.yaml"
 
 
+# OpenMP's threads sleep while they wait. If they spin, one other busy process makes an update 1.6 times
+# as long (470 ms instead of 290, six photos on two cores).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 PYTHON = shlex.quote(sys.executable)
 PROFILE = config.get("profile", "bundled")
 # in the order in which they run: the paper's own figures first, then judgement, then what lies beyond
@@ -24,29 +29,35 @@ NOTEBOOKS = [
     "imagenet", "cifar10", "detection", "forensics", "reading", "pictures", "derivation", "comparison",
     "psychometrics", "idea",
 ]
-FOLLOWS = {"derivation": ["imagenet"], "forensics": ["imagenet", "cifar10"]}  # what a notebook's results depend on
+# the notebooks whose results a notebook reads
+FOLLOWS = {
+    "comparison": ["imagenet"],
+    "derivation": ["imagenet"],
+    "forensics": ["imagenet", "cifar10"],
+    "pictures": ["imagenet"],
+}
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
-# what a descent depends on, as jnd/support/checkpoint.py has it; and what else a shard is made by
-DESCENT = [path for part in ("*.py", "machines/*.py", "support/*.py") for path in Path("jnd").glob(part)]
-OF_SHARD = [Path("jnd/companion", f"{part}.py") for part in ("folder", "parameters", "provenance")]
-OF_LIVE = [
-    Path("jnd/companion", f"{part}.py") for part in ("browser", "figures/style", "parameters", "viewer")
-]
-MADE = {"_build", "figures", "notebooks", "__pycache__"}  # by the build, inside book/
+JND = [*Path("jnd").glob("*.py")]
+COMPANION = [*Path("notebooks/companion").glob("*.py")]
+# what loads machines and photos, which a folder's table and the live page depend on
+LOADING = {"checkout", "efficientnet", "files", "parameters", "photos", "registry", "weights", "zoo"}
+SHARD_SOURCES = [f for f in COMPANION if f.stem in LOADING | {"checkpoint", "folder", "provenance"}]
+LIVE_SOURCES = [f for f in COMPANION if f.stem in LOADING | {"style"}]
+GENERATED = {"_build", "figures", "notebooks", "__pycache__"}  # inside book/
 
 profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
 if PROFILE not in profiles:
-    raise WorkflowError(f"unknown profile {PROFILE!r}: choose one of {', '.join(profiles)}")
+    raise WorkflowError(f"unknown profile {PROFILE!r}: use one of {', '.join(profiles)}")
 
 PARAMETERS = [*yaml.safe_load(Path("folder.yaml").read_text(encoding="utf-8"))]
 if unknown := sorted(config.keys() - {"profile", *PARAMETERS}):
-    raise WorkflowError(f"unknown parameter {unknown[0]!r}: choose of profile, {', '.join(PARAMETERS)}")
+    raise WorkflowError(f"unknown parameter {unknown[0]!r}: use profile, {', '.join(PARAMETERS)}")
 
 
 rule all:
     input:
-        # named too, or what was deleted would not be missed once there is a book
+        # listed as well as the book, or deleted results would not be missed once there is a book
         expand("results/{profile}/{name}/metrics.json", profile=PROFILE, name=NOTEBOOKS),
         "book/_build/html/index.html",
 
@@ -56,12 +67,14 @@ rule notebook:
         "data/registry.yaml",
         "data/paper.yaml",
         Path("data/weights").glob("*.safetensors"),
-        Path("jnd").rglob("*.py"),
+        JND,
+        COMPANION,
         lambda wanted: expand(
             "results/{profile}/{name}/metrics.json",
             profile=wanted.profile, name=FOLLOWS.get(wanted.name, []),
         ),
         lambda wanted: TRAINED.get((wanted.profile, wanted.name), []),
+        "notebooks/companion/studies/{name}.py",
         "notebooks/{name}.ipynb",
         "notebooks/params/{profile}/{name}.yaml",
     output:
@@ -69,7 +82,7 @@ rule notebook:
     log:
         # the executed copy is kept when a cell fails
         "results/{profile}/{name}/executed.ipynb",
-    # short ones are mostly the start of a kernel: several at a time
+    # short ones mostly start a kernel, so several run at a time
     threads: lambda wanted: 1 if wanted.profile == "smoke" else workflow.cores
     params:
         bar=lambda _, threads: "" if threads == workflow.cores else "--no-bar",
@@ -101,25 +114,29 @@ rule claims:
         expand("results/{{profile}}/{name}/metrics.json", name=NOTEBOOKS),
         "data/paper.yaml",
         "data/verdicts.yaml",
-        "jnd/companion/claims.py",
+        "book/_ext/claims.py",
+        "notebooks/companion/statistics.py",
     output:
         "results/{profile}/claims.json",
     shell:
         "echo 'Verdicts on the claims: into {output}' && "
-        "{PYTHON} -m jnd.companion.claims results/{wildcards.profile}"
+        "{PYTHON} book/_ext/claims.py results/{wildcards.profile}"
 
 
 rule live:
     input:
         "data/registry.yaml",
-        DESCENT,
-        OF_LIVE,
+        JND,
+        LIVE_SOURCES,
+        "book/_ext/page_text.py",
+        "book/_ext/viewer.py",
+        "book/live/export.py",
         "notebooks/imagenet.ipynb",
         "notebooks/params/bundled/imagenet.yaml",
     output:
         directory("results/live"),
     shell:
-        "echo 'The descent for the browser: into {output}' && {PYTHON} -m jnd.companion.browser {output}"
+        "echo 'The descent for the browser: into {output}' && {PYTHON} book/live/export.py {output}"
 
 
 rule book:
@@ -131,12 +148,13 @@ rule book:
         "data/prediction.yaml",
         "data/registry.yaml",
         Path("data/weights").glob("*"),
-        Path("jnd").rglob("*.py"),
+        JND,
+        COMPANION,
         Path("data/measured").glob("*.json"),
         "data/speed.json",
         "data/scale.json",
         "data/paper_cost.json",
-        [f for f in Path("book").rglob("*.*") if not MADE & {*f.parts}],
+        [f for f in Path("book").rglob("*.*") if not GENERATED & {*f.parts}],
     output:
         "book/_build/html/index.html",
     shell:
@@ -145,7 +163,7 @@ rule book:
 
 TABLES = f"{config['output']}/shards"
 SHARD = config["shard"]
-if SHARD not in range(1, 1001):  # their names have to fit into a command
+if SHARD not in range(1, 1001):  # so that their names fit into a command
     raise WorkflowError(f"shard = {SHARD!r}: choose 1 to 1000 photos")
 PHOTOS = sorted(
     str(path.relative_to(config["images"]))
@@ -160,7 +178,7 @@ def photos_of(shard):
 
 
 def state_of(shard):
-    """Another one when a photo of the shard has changed."""
+    """A hash that changes when a photo of the shard does."""
     files = [Path(config["images"], name) for name in photos_of(shard)]
     states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr(states).encode()).hexdigest()
@@ -175,8 +193,8 @@ def shards(_):
 rule folder_shard:
     input:
         Path("data/weights").glob("*.safetensors"),
-        DESCENT,
-        OF_SHARD,
+        JND,
+        SHARD_SOURCES,
         config["weights"] if Path(config["weights"]).is_file() else [],
     output:
         f"{TABLES}/{{number}}.parquet",
@@ -188,7 +206,7 @@ rule folder_shard:
     resources:
         gpu=1,
     shell:
-        "{PYTHON} -m jnd.companion.folder shard {output:q} {params.parameters:q} -- {params.photos:q}"
+        "{PYTHON} -m companion.folder shard {output:q} {params.parameters:q} -- {params.photos:q}"
 
 
 rule folder:
@@ -199,4 +217,4 @@ rule folder:
     params:
         number=lambda _, input: len(input),
     shell:
-        "{PYTHON} -m jnd.companion.folder merge {output:q} {TABLES:q} {params.number}"
+        "{PYTHON} -m companion.folder merge {output:q} {TABLES:q} {params.number}"

@@ -1,14 +1,15 @@
-"""An update in the book's page (book/live, in node) beside one of find_jnd, both on one thread.
+"""Time an update in the book's page (book/live, in node) beside find_jnd's, on one thread each.
 
     python benchmarks/browser.py
 
-measures that alone again and writes it into data/speed.json. The two take turns, some updates at a
-time, so that what slows the computer slows both. The page's number is without pictures being
-drawn: its worker computes, while the page draws.
+repeats this measurement alone and writes it into data/speed.json. The two take turns, some updates
+at a time, so that whatever slows the computer slows both. The page's time excludes drawing, which
+happens outside its worker.
 """
 
 import json
 import subprocess
+import sys
 import time
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -21,18 +22,21 @@ import numpy as np
 import torch
 from processor import processor
 
-from jnd import find_jnd, load_machine
-from jnd.companion.browser import NETWORK, SIDE, defaults, unfolded, write_network
-from jnd.companion.provenance import commit
-from jnd.datasets import load_photos, packaged_photos
-from jnd.support.checkout import ROOT
+from companion.checkout import ROOT
+from companion.photos import load_photos, packaged_photos
+from companion.provenance import commit
+from companion.zoo import load_machine
+from jnd.descent import find_jnd
 
-UPDATES = 10  # of each, before it is the other's turn
+sys.path.insert(0, str(ROOT / "book" / "live"))
+from export import NETWORK, SIDE, defaults, unfolded, write_network  # noqa: E402
+
+UPDATES = 10  # of each in a turn
 SPEED = ROOT / "data" / "speed.json"
 
 
 def beside_pytorch(rounds: int) -> dict[str, Any]:
-    """Median milliseconds of an update in each, and the median and quartiles of their ratio."""
+    """Return the median time of an update in each, ms, and median and quartiles of their ratio."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     machine = load_machine(NETWORK, device="cpu")
@@ -52,7 +56,7 @@ def beside_pytorch(rounds: int) -> dict[str, Any]:
         options = {"target": None, "alpha": alpha, "after": alpha, "weights": [1, 1, 1]}
         picture = b64encode(x0[0].permute(1, 2, 0).contiguous().numpy().tobytes()).decode()
         question = {"what": "speed", "picture": picture, "settings": options, "updates": UPDATES}
-        script = ROOT / "tests" / "project" / "browser" / "live.mjs"
+        script = ROOT / "tests" / "book" / "browser" / "live.mjs"
         command: list[str | Path] = ["node", script, ROOT / "book" / "live", made]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -64,7 +68,7 @@ def beside_pytorch(rounds: int) -> dict[str, Any]:
                 print(json.dumps(question), file=questions, flush=True)
                 return sum(json.loads(answers.readline())) / UPDATES
 
-            def pytorch() -> float:  # a longer run less a shorter one leaves the updates alone
+            def pytorch() -> float:  # the difference of two runs is the updates alone
                 return 1e3 * (native(UPDATES + 1) - native(1)) / UPDATES
 
             times = np.array([(page(), pytorch()) for _ in range(rounds + 1)][1:])

@@ -1,8 +1,8 @@
-"""What a folder of photos costs, for more and more photos: python benchmarks/folder.py
+"""Measure the cost of a folder of photos, for more and more photos: python benchmarks/folder.py
 
 Each shard is a process of its own, on one thread, and its time on the processor is counted, so that
-other work on the computer hardly matters. This process stays small (it imports nothing large), for
-a process's peak of memory counts that of the one it was started from. Writes data/scale.json.
+other work on the computer hardly matters. This process stays small (it imports nothing large),
+because a process's peak of memory includes that of its parent. Writes data/scale.json.
 """
 
 import json
@@ -24,18 +24,17 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARD = 6  # the packaged photos, so that the sum of K is the same in each
 PHOTOS = (6, 12, 24)
 DEFAULTS: dict[str, Any] = yaml.safe_load((ROOT / "folder.yaml").read_text("utf-8"))
-OF_FOLDER = {"images", "output", "shard"}
-PARAMETERS = {n: v for n, v in DEFAULTS.items() if n not in OF_FOLDER}
-# photos in all and in a job of folder.yaml, for what is planned and merged
-MANY, PER_JOB = 50_000, DEFAULTS["shard"]
+PARAMETERS = {n: v for n, v in DEFAULTS.items() if n not in {"images", "output", "shard"}}
+MANY = 50_000  # photos to plan and merge
+PER_JOB = DEFAULTS["shard"]
 
-Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 def write_photos(folder: str) -> None:
     from PIL import Image
 
-    from jnd.datasets import load_photos, packaged_photos
+    from companion.photos import load_photos, packaged_photos
 
     photos = load_photos(packaged_photos(), PARAMETERS["size"])[0]
     for i in range(max(PHOTOS)):
@@ -44,26 +43,27 @@ def write_photos(folder: str) -> None:
 
 
 def read(table: str) -> tuple[dict, int]:
-    """The provenance of a table, and how many images went through the machine for it."""
+    """Return the provenance of a table, and the number of images that went through the machine."""
     import pyarrow.parquet as pq
 
-    from jnd.companion.folder import provenance
+    from companion.folder import provenance
 
-    rows, last = pq.read_table(table), PARAMETERS["max_iter"]
+    rows = pq.read_table(table)
+    last = PARAMETERS["max_iter"]
     K = [k for column in ("K", "K_8bit") for k in rows[column].to_pylist()]
     return provenance(table), sum((k if k >= 0 else last) + 1 for k in K)
 
 
-def apart(function: Callable[..., Given], *arguments: object) -> Given:
-    """What a function gives in a process of its own."""
+def apart(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function in a process of its own."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def cost(command: Sequence[object]) -> dict[str, float]:
-    """Seconds on the processor and on the clock, and the peak of memory in MB, of a command."""
+    """Run a command; return its seconds on the processor and on the clock, and its peak in MB."""
     words = [sys.executable, "-m", *map(str, command)]
-    one_thread = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    one_thread = {"OMP_NUM_THREADS": "1"}
     began = time.perf_counter()
     process = subprocess.Popen(
         words,
@@ -73,7 +73,7 @@ def cost(command: Sequence[object]) -> dict[str, float]:
         stderr=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # as nobody else can wait for it now
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen can no longer wait for it
     if process.returncode:
         sys.exit(f"failed: {words}")
     return {
@@ -85,18 +85,18 @@ def cost(command: Sequence[object]) -> dict[str, float]:
 
 def shard(images: Path, out: Path, names: list[str], **changed: object) -> dict[str, float]:
     parameters = json.dumps({"images": str(images)} | PARAMETERS | changed)
-    return cost(["jnd.companion.folder", "shard", out, parameters, "--", *names])
+    return cost(["companion.folder", "shard", out, parameters, "--", *names])
 
 
 def folder_of(count: int, images: Path, out: Path) -> dict[str, float]:
-    """Each shard, then the merge."""
+    """Add up the cost of each shard and of the merge."""
     names = [f"{i:05}.png" for i in range(count)]
     starts = range(0, count, SHARD)
     costs = [
         shard(images, out / f"{i:05}.parquet", names[start : start + SHARD])
         for i, start in enumerate(starts)
     ]
-    costs.append(cost(["jnd.companion.folder", "merge", out / "jnd.parquet", out, len(starts)]))
+    costs.append(cost(["companion.folder", "merge", out / "jnd.parquet", out, len(starts)]))
     return {
         "photos": count,
         "cpu": sum(c["cpu"] for c in costs),
@@ -107,7 +107,7 @@ def folder_of(count: int, images: Path, out: Path) -> dict[str, float]:
 
 
 def planned(folder: Path) -> dict[str, float]:
-    """Snakemake's part for as many photos as ImageNet's validation set has; the files are empty."""
+    """Plan the jobs for as many photos as ImageNet's validation set has; the files are empty."""
     folder.mkdir()
     for i in range(MANY):
         (folder / f"{i:05}.jpg").touch()
@@ -118,26 +118,27 @@ def planned(folder: Path) -> dict[str, float]:
 
 
 def merged(table: Path, folder: Path) -> dict[str, float]:
-    """The merge of as many rows, in tables that all are this one."""
+    """Merge as many rows, in tables that are all the same one."""
     folder.mkdir()
     count = MANY // max(PHOTOS)
     for i in range(count):
         (folder / f"{i:05}.parquet").symlink_to(table)
-    return cost(["jnd.companion.folder", "merge", folder / "jnd.parquet", folder, count])
+    return cost(["companion.folder", "merge", folder / "jnd.parquet", folder, count])
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        here = Path(temporary)
-        (images := here / "photos").mkdir()
+        folder = Path(temporary)
+        images = folder / "photos"
+        images.mkdir()
         apart(write_photos, str(images))
         values = {
-            "start": shard(images, here / "start.parquet", ["00000.png"], max_iter=1),
-            "runs": [folder_of(count, images, here / str(count)) for count in PHOTOS],
-            "planned": planned(here / "empty"),
-            "merged": merged(here / str(max(PHOTOS)) / "jnd.parquet", here / "tables"),
+            "start": shard(images, folder / "start.parquet", ["00000.png"], max_iter=1),
+            "runs": [folder_of(count, images, folder / str(count)) for count in PHOTOS],
+            "planned": planned(folder / "empty"),
+            "merged": merged(folder / str(max(PHOTOS)) / "jnd.parquet", folder / "tables"),
         }
-        made, _ = apart(read, str(here / str(max(PHOTOS)) / "jnd.parquet"))
+        made, _ = apart(read, str(folder / str(max(PHOTOS)) / "jnd.parquet"))
     del made["categories"], made["parameters"]["images"]
     made |= {"processor": processor(), "shard": SHARD, "many": MANY, "per_job": PER_JOB}
     content = json.dumps({"provenance": made, "values": values}, indent=1)

@@ -10,10 +10,9 @@ from networks import Classifier, machines
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from jnd import find_jnd
-from jnd.datasets import load_photos
-from jnd.machines.classifiers import PRECISIONS
-from jnd.support.device import reproducible
+from companion.photos import load_photos
+from jnd.descent import find_jnd
+from jnd.networks import deterministic
 
 BATCHES = (1, 10, 64)
 
@@ -23,67 +22,61 @@ def input_gradient(classifier: Classifier, x: Tensor, y: Tensor) -> Tensor:
 
 
 def eager(classifier: Classifier, x: Tensor, y: Tensor) -> Callable[[int], None]:
-    """Plain steps, each started by the host: steps -> None."""
+    """Return a function that takes plain steps, each started by the host."""
 
     def floor(steps: int) -> None:
-        here = x
-        with reproducible(x.device):
+        x_k = x
+        with deterministic(x.device):
             for _ in range(steps):
-                here = here.detach().requires_grad_()
-                here = here - input_gradient(classifier, here, y)
+                x_k = x_k.detach().requires_grad_()
+                x_k = x_k - input_gradient(classifier, x_k, y)
         torch.cuda.synchronize()
 
     return floor
 
 
 def graphed(classifier: Classifier, x: Tensor, y: Tensor) -> Callable[[int], None]:
-    """Plain steps, forward and input gradient replayed as one CUDA graph: steps -> None."""
-    here = x.clone().requires_grad_()
+    """Return a function that takes plain steps, each replayed as one CUDA graph."""
+    x_k = x.clone().requires_grad_()
 
     side = torch.cuda.Stream()  # a graph is captured after a few runs on a stream of their own
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
-            input_gradient(classifier, here, y)
+            input_gradient(classifier, x_k, y)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        found = input_gradient(classifier, here, y)
+        gradient = input_gradient(classifier, x_k, y)
 
     @torch.no_grad()
     def floor(steps: int) -> None:
         for _ in range(steps):
             graph.replay()
-            here.sub_(found)
+            x_k.sub_(gradient)
         torch.cuda.synchronize()
 
     return floor
 
 
 def contenders(batch: int) -> dict[str, Callable[[int], None]]:
-    """Name -> a function that takes so many steps of Inception v3 at 299 px."""
-    classifier, _ = machines("inception_v3", "cuda")
+    """Return functions that take a number of steps with Inception v3 at 299 px, by name."""
+    classifier, machine = machines("inception_v3", "cuda")
     x0 = load_photos(["coffee"], 299)[0].cuda().repeat(batch, 1, 1, 1)
     label = torch.zeros(batch, dtype=torch.int64, device="cuda")
 
-    def ours(precision: str) -> Callable[[int], None]:
-        _, machine = machines("inception_v3", "cuda", precision)
-
-        def descent(steps: int) -> None:
-            find_jnd(machine, x0, label=0, max_iter=steps)
-            torch.cuda.synchronize()
-
-        return descent
+    def descent(steps: int) -> None:
+        find_jnd(machine, x0, label=0, max_iter=steps)
+        torch.cuda.synchronize()
 
     classifier.requires_grad_(False)
-    with reproducible(torch.device("cuda")):
+    with deterministic(torch.device("cuda")):
         floor = graphed(classifier, x0 / 255, label)
-    plain = {"floor": floor, "eager": eager(classifier, x0 / 255, label)}
-    return plain | {f"jnd, full, {name}": ours(name) for name in PRECISIONS}
+    return {"floor": floor, "eager": eager(classifier, x0 / 255, label), "jnd, full": descent}
 
 
 def peak(batch: int) -> float:
-    """GPU memory at most, MB, of three updates."""
+    """Return the peak of GPU memory in three updates, MB."""
     _, machine = machines("inception_v3", "cuda")
     x0 = load_photos(["coffee"], 299)[0].cuda().repeat(batch, 1, 1, 1)
     torch.cuda.reset_peak_memory_stats()

@@ -1,6 +1,6 @@
-"""What a process holds at most, MB: ten images of 299 px through Inception v3, and nothing else.
+"""The peak of a process's memory, MB, in a descent of ten images of 299 px through Inception v3.
 
-Linux only; a process of its own, as the libraries that bench.py loads would count too.
+Linux only. It is a process of its own, since the libraries that bench.py loads would count as well.
 """
 
 import json
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from networks import machines
 
-from jnd import find_jnd
-from jnd.datasets import packaged_squares
+from companion.photos import packaged_squares
+from jnd.descent import find_jnd
 
 
 def peak() -> float:
-    """MB since the process began; unlike getrusage's, not that of the process that started it."""
+    """Return the peak since this process began, MB; getrusage would count its parent's as well."""
     status = Path("/proc/self/status").read_text()
     (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", status)
     return int(kilobytes) / 1e3

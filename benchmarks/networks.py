@@ -1,4 +1,4 @@
-"""A network as others have it and as jnd loads it."""
+"""A network as other libraries have it and as the companion loads it."""
 
 import json
 import tempfile
@@ -10,15 +10,16 @@ from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from jnd import Machine, load_machine
-from jnd.machines.efficientnet import MEAN, STD, VARIANTS
-from jnd.machines.weights import read_pickled
+from companion.efficientnet import MEAN, STD, VARIANTS
+from companion.weights import read_pickled
+from companion.zoo import load_machine
+from jnd.machine import Machine
 
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # mean and std, grey levels
 
 
 class Classifier(nn.Module):
-    """A network as it is, for images in 0..1: what other libraries are given."""
+    """A network as other libraries take it, for images in 0..1."""
 
     mean: Tensor
     std: Tensor
@@ -34,17 +35,17 @@ class Classifier(nn.Module):
         return self.network((x - self.mean) / self.std)
 
 
-def machines(name: str, device: str, precision: str = "float32") -> tuple[Classifier, Machine]:
-    """The same weights in a :class:`Classifier` and in a :class:`jnd.Machine`.
+def machines(name: str, device: str) -> tuple[Classifier, Machine]:
+    """Return the same weights in a :class:`Classifier` and in a :class:`jnd.Machine`.
 
-    Of an EfficientNet-Lite its own, in the code of those who converted them; of torchvision's
-    networks random ones.
+    An EfficientNet-Lite has its own weights, in the code of those who converted them; torchvision's
+    networks have random ones.
     """
     if name in VARIANTS:
         network = EfficientNet.from_name(name.replace("_", "-"))
         network.load_state_dict(read_pickled(VARIANTS[name][-1]).state)
         classifier = Classifier(network, [MEAN] * 3, [STD] * 3)
-        return classifier.to(device), load_machine(name, device=device, precision=precision)
+        return classifier.to(device), load_machine(name, device=device)
     torch.manual_seed(0)
     options = dict(num_classes=1000, aux_logits=False, init_weights=False, transform_input=False)
     network = torchvision.models.get_model(name, **options)
@@ -57,5 +58,5 @@ def machines(name: str, device: str, precision: str = "float32") -> tuple[Classi
     }
     with tempfile.TemporaryDirectory() as folder:
         save_file(network.state_dict(), f"{folder}/weights.safetensors", header)
-        machine = load_machine(name, f"{folder}/weights.safetensors", device, precision)
+        machine = load_machine(name, f"{folder}/weights.safetensors", device)
     return Classifier(network, mean, std).to(device), machine

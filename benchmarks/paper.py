@@ -1,20 +1,20 @@
-"""What the paper profile takes at full size, from a few updates: python benchmarks/paper.py
+"""Estimate what the paper profile takes, from a few updates: python benchmarks/paper.py
 
-Of each network the time on the processor, on one thread, is the least of several updates, so that
-other work on the computer hardly matters; each batch is a process of its own, for its memory. How
-many updates a notebook asks for follows from its parameters. Writes data/paper_cost.json.
+The time of a network's update is processor time on one thread, the least of several, so that other
+work on the computer hardly matters; each batch is a process of its own, for its memory. A notebook's
+updates, counted in the bundled profile (data/expected/bundled/updates.json), are scaled to the paper
+profile. Writes data/paper_cost.json; with --jobs it keeps the times measured before.
 """
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -26,132 +26,52 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from jnd import find_jnd, load_detector, prepare
-from jnd.companion.parameters import profile_parameters
-from jnd.companion.prefetch import files_of, needed
-from jnd.companion.provenance import origin
-from jnd.datasets import packaged_squares
-from jnd.machines import PlantedBox, plant
-from jnd.machines.detectors import retinanet_resnet50_fpn
-from jnd.studies.attacks import InBall
-from jnd.studies.distortions import DISTORTIONS, SCALINGS, along
-from jnd.studies.pictures import TREATMENTS
-from jnd.studies.psychometrics import BATCH
-from jnd.support.checkout import ROOT
+from companion.checkout import ROOT
+from companion.parameters import profile_parameters
+from companion.photos import packaged_squares
+from companion.provenance import origin
+from companion.registry import profile_files
+from companion.studies.psychometrics import BATCH
+from companion.zoo import load_detector, retinanet_resnet50_fpn
+from jnd.descent import find_jnd
+from jnd.machine import prepare
+from jnd.planted import PlantedBox, plant
 
 sys.path.insert(0, str(ROOT / "data" / "recipes"))
 
 import cifar10  # noqa: E402
 from training import SGD, classification_loss, normalised  # noqa: E402
 
-Parameters = Mapping[str, Any]
-Wrap = Callable[[range], Iterable[int]]
+COST = ROOT / "data" / "paper_cost.json"
+COUNTED = ROOT / "data" / "expected" / "bundled" / "updates.json"
 UPDATES = 4
 SIDES = {"inception_v3": 299, "resnet50": 224}
 ROAD = "retinanet_resnet50_fpn"
 TRAINING = "inception_v3, training"
 BATCHES = {"inception_v3": (2, 6), "resnet50": (2, 6), ROAD: (1, 3), TRAINING: (2, 6)}
-OF_CIFAR10 = 50_000  # training images
-READINGS = 17  # beside ours, in the notebook
+TRAINING_IMAGES = 50_000  # of CIFAR-10
+IMAGES = ("photos", "count", "swept")  # parameters that name or count a notebook's images
+LIMITS = ("max_iter", "end_iter")  # and those that limit its updates
 
 
-@dataclass(frozen=True)
-class Work:
-    """Input gradients of a network, one for each image.
+def growth(name: str, bundled: Mapping[str, Any], paper: Mapping[str, Any]) -> float:
+    """Return how many times as large a parameter, or as long a list, is in the paper profile."""
+    sizes = [p[name] if isinstance(p[name], int) else len(p[name]) for p in (paper, bundled)]
+    return sizes[0] / sizes[1]
 
-    Attributes:
-        sure: those that are taken in any case.
-        to_K: at most so many more: an image leaves at its K.
-        forwards: alone.
-        batch: images at once, on a CPU.
+
+def scaled(updates: int, bundled: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, int]:
+    """Scale the updates counted in the bundled profile to the paper profile.
+
+    Returns:
+        ``sure``: as many updates for each image, of which the paper profile has more; ``to_K``:
+        those that come on top if K grows as the limit of the updates does.
     """
-
-    sure: int
-    to_K: int
-    batch: int
-    forwards: int = 0
-
-
-def to_a_picture(p: Parameters) -> int:
-    """Of an image, at most: an update, and half as much again for the forward of its picture."""
-    return p["max_iter"] + p["max_iter"] // 2
-
-
-def imagenet(p: Parameters) -> Work:
-    photos = len(p["photos"])
-    curves = 2 * len(p["curves"]) * p["curve_iter"]
-    sure = photos * sum(p["end_iters"].values()) + curves
-    return Work(sure, photos * (3 * p["max_iter"] + to_a_picture(p)), photos)
-
-
-def pictures(p: Parameters) -> Work:
-    pairs = len(p["photos"]) * len(p["ranks"])
-    halvings = (3 * p["size"] ** 2).bit_length()  # of the pixels that go up or down
-    forwards = halvings + 4 * (len(TREATMENTS) + 1)  # and what four ways survive
-    to_K = 2 * p["max_iter"] + to_a_picture(p)
-    return Work(pairs, pairs * to_K, len(p["photos"]), pairs * forwards)
-
-
-def derivation(p: Parameters) -> Work:
-    photos = len(profile_parameters("imagenet", p["profile"])["photos"])
-    last = 10  # updates after which the slope is measured too
-    Ns = [round(4.5 / alpha) for alpha in p["alphas"]]
-    ways = sum(N + min(last, N + 1) for N in Ns)
-    return Work(photos * (p["max_iter"] + 2) + len(p["swept"]) * ways, 0, photos)
-
-
-def of_cifar10(p: Parameters) -> Work:
-    sure = p["examples"] * sum(p["end_iters"].values())
-    return Work(sure, (2 * p["count"] + p["examples"]) * p["max_iter"], p["count"])
-
-
-def detection(p: Parameters) -> Work:
-    to_the_end = 2 * 3 + 7  # arms of two ways, and what the paper leaves open
-    return Work(to_the_end * p["end_iter"] + 2 + 2 + 2 * 3, 2 * 3 * p["max_iter"], 3)
-
-
-def reading(p: Parameters) -> Work:
-    photos = len(p["photos"])
-    to_K = (1 + READINGS) * p["max_iter"] + to_a_picture(p)
-    return Work(photos * 3 * p["end_iter"], photos * to_K, photos)
-
-
-def comparison(p: Parameters) -> Work:
-    photos, N = len(p["photos"]), p["max_iter"]
-    walk = math.ceil(N / (InBall.halvings + 1))
-    carlini = 3 * math.ceil(2 * N / 3)
-    sure = 2 + N + walk * (InBall.halvings + 1) + carlini + N  # FGSM, FGV, end, PGD, C&W, DDN
-    to_K = N + 12 * walk + 10 * max(50, N)  # x(K), PGD's balls before the first, DeepFool
-    to_K += len(p["ranks"]) * len(p["shrinking_alphas"]) * p["shrinking_iter"]
-    return Work(photos * sure, photos * to_K, 1)
-
-
-def psychometrics(p: Parameters) -> Work:
-    """Of each of its machines."""
-    swept = len(SCALINGS) * len(p["scales"]) + len(p["ranks"])
-    swept += sum(1 / factor for factor in p["alpha_factors"])
-    levels = sum(len(d.levels) for d in DISTORTIONS.values())
-    levels += len(along(torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)).levels)
-    borders = 6 * (p["count"] + p["swept"] * (1 + len(SCALINGS) * len(p["scales"])))
-    to_K = round(p["max_iter"] * (p["count"] + p["swept"] * swept))
-    return Work(0, to_K, BATCH, p["count"] * levels + borders)
-
-
-WORK: dict[str, Callable[[Parameters], Work]] = {
-    "imagenet": imagenet,
-    "pictures": pictures,
-    "derivation": derivation,
-    "cifar10": of_cifar10,
-    "detection": detection,
-    "reading": reading,
-    "comparison": comparison,
-    "psychometrics": psychometrics,
-}
-
-
-def training() -> Work:
-    epochs = sum(of for _, of in cifar10.SETTINGS["inception_v3"]["stages"])
-    return Work(epochs * (OF_CIFAR10 // cifar10.BATCH) * cifar10.BATCH, 0, cifar10.BATCH)
+    images = max((growth(n, bundled, paper) for n in IMAGES if n in bundled), default=1)
+    images *= growth("ranks", bundled, paper) if "ranks" in bundled else 1
+    limit = max(growth(n, bundled, paper) for n in LIMITS if n in bundled)
+    sure = round(updates * images)
+    return {"sure": sure, "to_K": round(sure * limit) - sure}
 
 
 def classifier(name: str) -> nn.Module:
@@ -159,10 +79,10 @@ def classifier(name: str) -> nn.Module:
     return torchvision.models.get_model(name, weights=None, **options)
 
 
-def asked(name: str, batch: int) -> tuple[nn.Module, Tensor, dict[str, Any]]:
-    """The network with random weights, so many images, and what a descent is asked of them."""
+def descent(name: str, batch: int) -> tuple[nn.Module, Tensor, dict[str, Any]]:
+    """Return a network with random weights, a batch of images and further arguments of find_jnd."""
     if name in SIDES:
-        machine = prepare(classifier(name).eval(), mean=[127.5] * 3, std=[127.5] * 3)
+        machine = prepare(classifier(name).eval(), mean=[127.5] * 3, std=[127.5] * 3, fold=True)
         return machine, packaged_squares(batch, SIDES[name])[0], {"label": 0}
     with tempfile.TemporaryDirectory() as folder:
         save_file(retinanet_resnet50_fpn(91).state_dict(), f"{folder}/random.safetensors")
@@ -170,95 +90,115 @@ def asked(name: str, batch: int) -> tuple[nn.Module, Tensor, dict[str, Any]]:
     p = profile_parameters("detection", "paper")
     picture = packaged_squares(1, p["size"])[0][:, :, : p["size"] * 9 // 16]
     objective = plant(detector, picture, p["box"], p["category"], objective=PlantedBox)
-    of_each = objective.select(torch.zeros(batch, dtype=torch.int64))
-    return detector, picture.repeat(batch, 1, 1, 1), {"objective": of_each}
+    repeated = objective.select(torch.zeros(batch, dtype=torch.int64))
+    return detector, picture.repeat(batch, 1, 1, 1), {"objective": repeated}
 
 
-def train(network: nn.Module, photos: Tensor, timed: Wrap) -> None:
+def train(network: nn.Module, photos: Tensor, watch: Callable[[], None]) -> None:
+    """Train for a few updates; ``watch`` is called before the first and after each."""
     network.train().to(memory_format=torch.channels_last)
     average = AveragedModel(network, use_buffers=True)
     optimiser = SGD(network.parameters(), lr=1e-3)
-    for _ in timed(range(UPDATES)):
+    watch()
+    for _ in range(UPDATES):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = classification_loss(network, photos, torch.zeros(len(photos), dtype=torch.int64))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         average.update_parameters(network)
+        watch()
 
 
 def measured(name: str, batch: int) -> dict[str, float]:
-    """Seconds of an update on the processor, operations of a forward, MB of the process at most."""
-    seconds = []
+    """Return an update's processor time, a forward's operations and the process's peak in MB."""
+    times = []
 
-    def timed(updates: range) -> Iterator[int]:
-        for k in updates:
-            began = time.process_time()
-            yield k
-            seconds.append(time.process_time() - began)
+    def watch(*_: object) -> None:
+        times.append(time.process_time())
 
     if name == TRAINING:
-        machine, x0 = classifier("inception_v3"), normalised(packaged_squares(batch, 299)[0])
-        train(machine, x0, timed)
+        machine = classifier("inception_v3")
+        x0 = normalised(packaged_squares(batch, 299)[0])
+        train(machine, x0, watch)
     else:
-        machine, x0, of_them = asked(name, batch)
-        find_jnd(machine, x0, **of_them, max_iter=UPDATES, progress=timed)
-    held = peak()
+        machine, x0, options = descent(name, batch)
+        find_jnd(machine, x0, **options, max_iter=UPDATES + 1, watch=[watch])
+    memory = peak()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         machine.eval()(x0)
-    return {"seconds": min(seconds[:UPDATES]), "forward": counter.get_total_flops(), "peak": held}
+    updates = pairwise(times[: UPDATES + 1])  # at the end of a descent comes a forward alone
+    seconds = min(after - before for before, after in updates)
+    return {"seconds": seconds, "forward": counter.get_total_flops(), "peak": memory}
 
 
 def per_image(name: str) -> dict[str, float]:
-    """Seconds of an update, operations of a forward and MB, of an image; MB before the first."""
+    """Return seconds, operations and MB per image, and the MB before the first image."""
     few, many = BATCHES[name]
-    found = {}
+    results = {}
     for batch in (few, many):
         command = [sys.executable, __file__, "--measure", name, "--batch", str(batch)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        found[batch] = json.loads(subprocess.check_output(command, env=environment))
-    image = (found[many]["peak"] - found[few]["peak"]) / (many - few)
+        output = subprocess.check_output(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        results[batch] = json.loads(output)
+    image = (results[many]["peak"] - results[few]["peak"]) / (many - few)
     return {
-        "seconds": found[many]["seconds"] / many,
-        "forward": found[many]["forward"] / many,
+        "seconds": results[many]["seconds"] / many,
+        "forward": results[many]["forward"] / many,
         "image": image,
-        "start": found[few]["peak"] - few * image,
+        "start": results[few]["peak"] - few * image,
     }
 
 
-def machines_of(given: Parameters) -> list[str]:
-    return given["machines"] if "machines" in given else [given["machine"]]
+def parameters(notebook: str, profile: str) -> dict[str, Any]:
+    """Return a notebook's parameters; the derivation takes its photos from the one on ImageNet."""
+    given = profile_parameters(notebook, profile)
+    if notebook == "derivation":
+        given["photos"] = profile_parameters("imagenet", profile)["photos"]
+    return given
 
 
 def jobs() -> dict[str, dict[str, Any]]:
-    """Of the training and of each notebook the work, its networks, and what it downloads, bytes."""
-    found = {}
-    for name, work in WORK.items():
-        given = profile_parameters(name, "paper")
-        size = sum(entry["bytes"] for entry in files_of(given).values())
-        found[name] = {"work": vars(work(given)), "machines": machines_of(given), "bytes": size}
-    trained = {"work": vars(training()), "machines": [TRAINING]}
-    return {"training": found["cifar10"] | trained} | found
+    """Return the work and the networks of the training and of each notebook with a network.
+
+    The work is in input gradients of a network, one for each image: ``sure`` and ``to_K`` as in
+    :func:`scaled`, ``batch`` images at once; ``forwards`` alone are not counted.
+    """
+    epochs = sum(epochs for _, epochs in cifar10.SETTINGS["inception_v3"]["stages"])
+    gradients = epochs * (TRAINING_IMAGES // cifar10.BATCH) * cifar10.BATCH
+    work = {"sure": gradients, "to_K": 0, "batch": cifar10.BATCH, "forwards": 0}
+    result = {"training": {"work": work, "machines": [TRAINING]}}
+    for notebook, updates in json.loads(COUNTED.read_text("utf-8")).items():
+        paper = parameters(notebook, "paper")
+        machines = paper.get("machines") or [paper.get("machine")]
+        if machines == [None]:
+            continue
+        batch = BATCH if notebook == "psychometrics" else paper.get("batch")
+        photos = len(paper.get("photos", ["the road"]))
+        work = scaled(round(updates / len(machines)), parameters(notebook, "bundled"), paper)
+        work |= {"batch": batch or photos, "forwards": 0}
+        result[notebook] = {"work": work, "machines": machines}
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--measure", choices=BATCHES, help="this alone, in this process")
+    parser.add_argument("--jobs", action="store_true", help="keep the times of the networks")
+    parser.add_argument("--measure", choices=BATCHES, help="one network alone, in this process")
     parser.add_argument("--batch", type=int, default=1)
     args = parser.parse_args()
     if args.measure:
         print(json.dumps(measured(args.measure, args.batch)))
         return
-    content = {
-        "provenance": origin() | {"processor": processor(), "threads": 1, "updates": UPDATES},
-        "values": {
-            "networks": {name: per_image(name) for name in BATCHES},
-            "jobs": jobs(),
-            "bytes": sum(entry["bytes"] for entry in needed("paper").values()),
-        },
-    }
+    if args.jobs:
+        content = json.loads(COST.read_text("utf-8"))
+    else:
+        made = origin() | {"processor": processor(), "threads": 1, "updates": UPDATES}
+        networks = {name: per_image(name) for name in BATCHES}
+        content = {"provenance": made, "values": {"networks": networks}}
+    size = sum(entry["bytes"] for entry in profile_files("paper").values())
+    content["values"] |= {"jobs": jobs(), "bytes": size}
     text = json.dumps(content, indent=1)
-    (ROOT / "data" / "paper_cost.json").write_text(text + "\n", "utf-8")
+    COST.write_text(text + "\n", "utf-8")
     print(text)
 
 

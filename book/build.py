@@ -8,7 +8,6 @@ import argparse
 import filecmp
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +15,10 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+import yaml
 
-from jnd.companion.pages import page
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+from pages import make_page
 
 BOOK = Path(__file__).resolve().parent
 
@@ -36,26 +37,35 @@ def write(text: str, target: Path) -> None:
         target.write_text(text, "utf-8")
 
 
+def notebooks() -> list[str]:
+    """Return the notebooks that _toc.yml names."""
+    contents = yaml.safe_load((BOOK / "_toc.yml").read_text("utf-8"))
+    files = [Path(chapter["file"]) for part in contents["parts"] for chapter in part["chapters"]]
+    return [file.name for file in files if file.parent.name == "notebooks"]
+
+
 def gather(results: Path) -> None:
-    """Bring the notebooks that _toc.yml names, as pages, and their figures into the book."""
-    for name in re.findall(r"file: notebooks/(\w+)", (BOOK / "_toc.yml").read_text()):
-        executed, metrics = (results / name / file for file in ("executed.ipynb", "metrics.json"))
+    """Bring the notebooks, as pages, and their figures into the book."""
+    for name in notebooks():
+        executed = results / name / "executed.ipynb"
+        metrics = results / name / "metrics.json"
         for needed in (executed, metrics):
             if not needed.exists():
                 sys.exit(f"{needed} is missing; `make reproduce PROFILE={results.name}` makes it")
         notebook = nbformat.read(executed, as_version=4)
-        page(notebook, json.loads(metrics.read_text("utf-8"))["provenance"])
+        make_page(notebook, json.loads(metrics.read_text("utf-8"))["provenance"])
         write(nbformat.writes(notebook), BOOK / "notebooks" / f"{name}.ipynb")
         for figure in executed.parent.glob("*.png"):
             copy(figure, BOOK / "figures" / name / figure.name)
 
 
 def chromium() -> str | None:
+    """Return the path of a Chromium or Chrome."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next(filter(None, map(shutil.which, names)), None)
 
 
-def print_pdf(browser: str, page: Path, pdf: Path) -> None:
+def print_pdf(browser: str, html: Path, pdf: Path) -> None:
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
@@ -63,7 +73,7 @@ def print_pdf(browser: str, page: Path, pdf: Path) -> None:
                 "--no-sandbox",  # which root cannot have; the page is our own
                 "--virtual-time-budget=60000",  # until the formulas are set
                 *("--no-pdf-header-footer", "--generate-pdf-document-outline"),
-                *(f"--print-to-pdf={pdf}", page.as_uri()),
+                *(f"--print-to-pdf={pdf}", html.as_uri()),
             ],
             check=True,
             stderr=subprocess.DEVNULL,  # it complains about desktop services
@@ -81,12 +91,13 @@ def main() -> None:
     if args.pdf and not browser:
         sys.exit("--pdf needs Chromium on the PATH: apt-get install chromium")
 
-    results, live = (args.results.resolve() / name for name in (args.profile, "live"))
+    results = args.results.resolve() / args.profile
+    live = args.results.resolve() / "live"
     gather(results)
     if not (live / "settings.js").exists():
-        sys.exit(f"{live} is missing; `python -m jnd.companion.browser {live}` makes it")
-    os.environ["JND_BOOK_RESULTS"] = str(results)  # for _ext/companion.py
-    os.environ["JND_BOOK_LIVE"] = str(live)  # for _ext/live.py
+        sys.exit(f"{live} is missing; `python book/live/export.py {live}` makes it")
+    os.environ["JND_BOOK_RESULTS"] = str(results)  # for _ext/results.py
+    os.environ["JND_BOOK_LIVE"] = str(live)  # for live/live.py
     from jupyter_book.cli.main import main as jupyter_book  # slow to import
     from sphinx.util.console import nocolor
 

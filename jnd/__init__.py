@@ -4,11 +4,12 @@ The method in the order of the paper: :mod:`jnd.cost` (Eq. 1, 5 and 6), :mod:`jn
 and 3), :mod:`jnd.trajectory` (K, x(K) and Eq. 4), :mod:`jnd.objectives`, :mod:`jnd.metrics`.
 """
 
-from jnd import cost, datasets, descent, machines, metrics, objectives, trajectory
+from jnd import cost, metrics, objectives
 from jnd.cost import Cost
-from jnd.datasets import save_png
-from jnd.descent import find_arms, find_jnd, update
-from jnd.machines import Detector, Machine, load_detector, load_machine, prepare
+from jnd.descent import find_jnd, update
+from jnd.detectors import Detector
+from jnd.machine import Machine, prepare
+from jnd.pictures import save_png
 from jnd.trajectory import DivergedError, Trajectory
 
 __all__ = [
@@ -18,17 +19,10 @@ __all__ = [
     "Machine",
     "Trajectory",
     "cost",
-    "datasets",
-    "descent",
-    "find_arms",
     "find_jnd",
-    "load_detector",
-    "load_machine",
-    "machines",
     "metrics",
     "objectives",
     "prepare",
     "save_png",
-    "trajectory",
     "update",
 ]

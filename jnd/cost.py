@@ -5,11 +5,9 @@ weights of Eq. 1 are the 1 that it prints.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal
 
-import torch
 from torch import Tensor
 
 WHITE = 255.0  # grey levels of a pixel that is 1 in the units of weights and learning rate
@@ -61,9 +59,7 @@ class Cost:
     def __post_init__(self) -> None:
         for name, weight in vars(self).items():
             if not 0 <= weight < math.inf:
-                raise ValueError(
-                    f"Cost: {name} = {weight}, but a weight is finite and not negative"
-                )
+                raise ValueError(f"Cost: {name} = {weight}, but a weight is finite and at least 0")
 
     @classmethod
     def arm(cls, name: Literal["full", "l2", "none"], **weights: float) -> "Cost":
@@ -74,7 +70,7 @@ class Cost:
             **weights: the weights of :class:`Cost`, as far as the arm uses them.
 
         Raises:
-            ValueError: ``name`` is no arm.
+            ValueError: there is no arm of that name.
         """
         full = cls(**weights)
         if name == "full":
@@ -94,47 +90,3 @@ class Cost:
         if self.total_variation:
             loss = loss + self.total_variation / WHITE**2 * total_variation(x)
         return loss
-
-    def select(self, images: Tensor) -> "Cost":
-        """The cost of some of the images, given by their numbers, (n,) int64: the same."""
-        return self
-
-
-@dataclass(frozen=True)
-class CostOfEach:
-    """Eq. 1 with weights of each image's own.
-
-    Attributes:
-        weights: (3, B), of the terms of :class:`Cost`, in its order, for pixels in 0..255.
-    """
-
-    weights: Tensor
-
-    @classmethod
-    def of(cls, costs: Sequence[Cost], x0: Tensor) -> "CostOfEach":
-        """For a batch that holds the images x0 (B, 3, H, W) once for each cost, in order."""
-        weights = x0.new_tensor([astuple(cost) for cost in costs], dtype=torch.float64)
-        weights /= weights.new_tensor([WHITE**2, WHITE, WHITE**2])
-        return cls(weights.to(x0.dtype).T.repeat_interleave(len(x0), 1))
-
-    def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
-        """Eq. 1 for a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
-        of_distance, of_range, of_variation = self.weights
-        loss = loss + of_distance * squared_distance(x, x0)
-        return loss + of_range * bounded_range(x) + of_variation * total_variation(x)
-
-    def select(self, images: Tensor) -> "CostOfEach":
-        """The cost of some of the images, given by their numbers, (n,) int64."""
-        return CostOfEach(self.weights[:, images])
-
-
-class AnyCost(Protocol):
-    """What :func:`~jnd.descent.find_jnd` descends on: Eq. 1, or another."""
-
-    def __call__(self, loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
-        """Cost of a batch: loss (B,), x and x0 (B, 3, H, W) -> (B,)."""
-        ...
-
-    def select(self, images: Tensor) -> "AnyCost":
-        """The cost of some of the images, given by their numbers, (n,) int64."""
-        ...

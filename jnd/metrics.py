@@ -1,14 +1,14 @@
-"""How far a picture is from another: PSNR, UQI, SCC and VIF, as Tables I and II need them.
+"""PSNR, UQI, SCC and VIF, the similarity metrics of Tables I and II.
 
 All four take a reference and a distorted image, tensors (B, C, H, W) of any real dtype, in grey
-levels 0..255 unless said otherwise, and return one value per image, (B,), in float64 on the
-device of the input. They compute in float64 whatever the input's dtype and carry no gradient.
-Colour images are measured channel by channel and averaged, as sewar does, whose values they
-reproduce. They part only where sewar divides rounding errors by rounding errors, in areas that
-are exactly flat or black (its UQI and SCC of some float64 images): these are recognised here.
+levels 0..255, and return one value per image, (B,), in float64 on the device of the input. They
+compute in float64 whatever the input's dtype and carry no gradient. Colour images are measured
+channel by channel and averaged, as in sewar, whose values they reproduce. They differ from it only
+where sewar divides rounding errors by rounding errors, in areas that are exactly flat or black (its
+UQI and SCC of some float64 images): these are recognised here.
 
 All raise ValueError for shapes that differ or are not (B, C, H, W), for pixels that are NaN or
-infinite, for a data_range that is not positive, and for images smaller than their windows.
+infinite, and for images smaller than their windows.
 """
 
 import math
@@ -23,43 +23,38 @@ from torch.nn.functional import pad
 WINDOW = 8  # side of the square windows of UQI and SCC, pixels; a power of two
 VIF_WINDOWS = (17, 9, 5, 3)  # sides of the Gaussian windows of VIF, finest scale first, pixels
 FLAT = 1e-10  # grey levels squared: VIF takes a smaller variance for rounding
+EYE_NOISE = 2.0  # variance of the noise in the eye that VIF assumes, grey levels squared
 INT64_DB = 20 * math.log10((2**63 - 1) / 255)
-"""What sewar and scikit-image, which take MAX from the dtype, add to int64 images, in dB."""
+"""Excess in the PSNR of int64 images by sewar and scikit-image, which take MAX from the dtype."""
 
 
-def psnr(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> Tensor:
-    """Peak signal-to-noise ratio in dB, (B,): infinite for identical images.
-
-    `data_range` is the peak MAX, in grey levels; 2**63 - 1 gives what sewar and scikit-image say of
-    int64 images, :data:`~jnd.metrics.INT64_DB` more than the truth.
-    """
-    reference, distorted = _checked(reference, distorted, data_range)
+def psnr(reference: Tensor, distorted: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, (B,), for a peak of 255: infinite for identical images."""
+    reference, distorted = _checked(reference, distorted)
     error = (reference - distorted).square().mean(dim=(1, 2, 3))
-    return 20 * math.log10(data_range) - 10 * error.log10()
+    return 20 * math.log10(255.0) - 10 * error.log10()
 
 
 def uqi(
     reference: Tensor,
     distorted: Tensor,
-    data_range: float = 255.0,
     *,
     form: Literal["sewar", "wang-bovik"] = "sewar",
 ) -> Tensor:
     """Universal quality index (Wang & Bovik 2002), (B,), in -1..1: 1 for identical images.
 
-    It averages, over all 8x8 windows of N = 64 pixels,
+    The average, over all 8x8 windows of N = 64 pixels, of
 
         4 cov(x, y) mean(x) mean(y) / ((var(x) + var(y)) (mean(x)^2 + mean(y)^2)).
 
     form="wang-bovik" computes this, with N sum(xy) - sum(x) sum(y) for the covariance and
     likewise for the variances. A factor 0/0 (both windows flat, or both black) counts as 1.
 
-    form="sewar" is what sewar computes, and what Tables I and II need: it puts the window's
-    *means* where that expression needs sums, so that mean(xy) - mean(x) mean(y) / N stands for
+    form="sewar" is sewar's version, needed for Tables I and II: it uses the window's *means*
+    where that expression needs sums, so that mean(xy) - mean(x) mean(y) / N takes the place of
     the covariance. Nearly the whole mean remains in it, which pulls the index towards 1. It also
-    leaves out the last row and column of pixels.
+    omits the last row and column of pixels.
 
-    Neither depends on `data_range`, which is there so that the four metrics are called alike.
     The smallest image is 9x9 (sewar) or 8x8 (wang-bovik).
 
     Z. Wang, A. C. Bovik, "A universal image quality index", IEEE Signal Processing Letters 9(3),
@@ -68,33 +63,31 @@ def uqi(
     if form not in ("sewar", "wang-bovik"):
         raise ValueError(f'form must be "sewar" or "wang-bovik", got {form!r}')
     as_sewar = form == "sewar"
-    x, y = _checked(reference, distorted, data_range, "uqi", WINDOW + as_sewar)
+    x, y = _checked(reference, distorted, "uqi", WINDOW + as_sewar)
     if as_sewar:
         x, y = x[..., :-1, :-1], y[..., :-1, :-1]
     # N mean(xy) - mean(x) mean(y) = (N^2 sum(xy) - sum(x) sum(y)) / N^2: as if N were N^2
     weight = WINDOW**4 if as_sewar else WINDOW**2
     sum_x, sum_y, var_x, var_y, cov = _moments(x, y, _window_sums, weight)
     structure = _ratio(2 * cov, var_x + var_y)
-    quality_map = _ratio(2 * sum_x * sum_y * structure, sum_x**2 + sum_y**2)
-    return quality_map.mean(dim=(1, 2, 3))
+    index_map = _ratio(2 * sum_x * sum_y * structure, sum_x**2 + sum_y**2)
+    return index_map.mean(dim=(1, 2, 3))
 
 
-def scc(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> Tensor:
+def scc(reference: Tensor, distorted: Tensor) -> Tensor:
     """Spatial correlation coefficient (Zhou, Civco & Silander 1998), (B,), in -1..1.
 
     The correlation of the two images' Laplacians in an 8x8 window around each pixel, averaged.
     As in sewar, pixels are repeated beyond the border for the Laplacian, which itself is 0 out
     there, and a window without detail in one of the images counts as 0: identical images reach 1
-    only if no window is flat.
-
-    It does not depend on `data_range`, which is there so that the four metrics are called alike.
-    The smallest image is 8x8.
+    only if no window is flat. The smallest image is 8x8.
 
     J. Zhou, D. L. Civco, J. A. Silander, "A wavelet transform method to merge Landsat TM and SPOT
     panchromatic data", Int. J. Remote Sensing 19(4), 1998, doi:10.1080/014311698215973.
     """
-    x, y = _checked(reference, distorted, data_range, "scc", WINDOW)
-    before, after = WINDOW // 2, WINDOW // 2 - 1
+    x, y = _checked(reference, distorted, "scc", WINDOW)
+    before = WINDOW // 2
+    after = before - 1
     x, y = (pad(_laplacian(image), (before, after, before, after)) for image in (x, y))
     _, _, var_x, var_y, cov = _moments(x, y, _window_sums, WINDOW**2)
     scale = var_x.clamp(min=0).sqrt() * var_y.clamp(min=0).sqrt()
@@ -104,28 +97,23 @@ def scc(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> Tens
 def vif(
     reference: Tensor,
     distorted: Tensor,
-    data_range: float = 255.0,
     *,
-    sigma_nsq: float = 2.0,
     form: Literal["sewar", "sewar 0.4.1"] = "sewar",
 ) -> Tensor:
     """Visual information fidelity in the pixel domain (Sheikh & Bovik 2006), (B,), from 0.
 
-    The share of the reference's information that is left: 1 for identical images, above 1 for a
-    gain in contrast. `sigma_nsq` is the variance of the eye's noise, in squared grey levels, and
-    2 belongs to pixels 0..255. As in sewar, no `data_range` changes it (it is there so that the
-    four metrics are called alike): images in 0..1 need sigma_nsq=2 / 255**2, and with 2 they
-    come out far too good.
+    The share of the reference's information that remains: 1 for identical images, above 1 for a
+    gain in contrast. The noise of the eye is that of pixels 0..255, as in sewar: images in 0..1
+    would come out far too good.
 
-    Images have at least 25x25 pixels. Below 41x41 the coarsest windows are larger than what is
-    left of the image. sewar (by way of scipy's "valid" convolution, which then swaps its operands)
-    measures as if zeros surrounded it, and so does this, so that 32x32 images can be compared;
-    but the black frame counts as detail, so don't compare such values across sizes.
+    Images need at least 25x25 pixels. Below 41x41 the coarsest windows are larger than the reduced
+    image. sewar (through scipy's "valid" convolution, which then swaps its operands) measures as
+    if zeros surrounded it, and so does this function, so that 32x32 images can be compared; but
+    the black frame counts as detail, so don't compare such values across sizes.
 
-    form="sewar 0.4.1" is what sewar computed up to that version (March 2019): it divides the
-    Gaussian means by the Gaussian's sum once more, so that most of the mean brightness counts as
-    detail, which pulls the index towards 1; and it leaves out the scales that are smaller than
-    their windows.
+    form="sewar 0.4.1" is sewar's version up to that release (March 2019): it divides the Gaussian
+    means by the Gaussian's sum once more, so that most of the mean brightness counts as detail,
+    which pulls the index towards 1; and it omits the scales that are smaller than their windows.
 
     A channel whose reference has no detail has no information to lose and counts as 1 (sewar:
     NaN).
@@ -135,10 +123,9 @@ def vif(
     """
     if form not in ("sewar", "sewar 0.4.1"):
         raise ValueError(f'form must be "sewar" or "sewar 0.4.1", got {form!r}')
-    if not 0 < sigma_nsq < math.inf:
-        raise ValueError(f"sigma_nsq must be positive and finite, got {sigma_nsq}")
-    pair = torch.stack(_checked(reference, distorted, data_range, "vif", 25))
-    kept, total = pair.new_zeros(2, *pair.shape[1:3])
+    pair = torch.stack(_checked(reference, distorted, "vif", 25))
+    kept = pair.new_zeros(pair.shape[1:3])
+    total = kept.clone()
     for side in VIF_WINDOWS:
         taps = _gaussian(side)
         if side != VIF_WINDOWS[0]:
@@ -155,41 +142,45 @@ def vif(
         var_x = var_x.masked_fill(var_x < FLAT, 0)
         gain = (cov / (var_x + FLAT)).clamp(min=0)
         noise = (var_y - gain * cov).clamp(min=FLAT)
-        kept += torch.log1p(gain**2 * var_x / (noise + sigma_nsq)).sum(dim=(-2, -1))
-        total += torch.log1p(var_x / sigma_nsq).sum(dim=(-2, -1))
+        kept += torch.log1p(gain**2 * var_x / (noise + EYE_NOISE)).sum(dim=(-2, -1))
+        total += torch.log1p(var_x / EYE_NOISE).sum(dim=(-2, -1))
     return _ratio(kept, total).mean(dim=1)
 
 
-METRICS: dict[str, Callable[..., Tensor]] = {"PSNR": psnr, "UQI": uqi, "SCC": scc, "VIF": vif}
+METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "PSNR": psnr,
+    "UQI": uqi,
+    "SCC": scc,
+    "VIF": vif,
+}
 """The columns of Tables I and II, in their order."""
 
 
-def quality(reference: Tensor, distorted: Tensor, data_range: float = 255.0) -> dict[str, Tensor]:
-    """One row of Tables I and II per image: every metric of METRICS by name, (B,) each."""
-    return {name: metric(reference, distorted, data_range) for name, metric in METRICS.items()}
+def table_metrics(reference: Tensor, distorted: Tensor) -> dict[str, Tensor]:
+    """The metrics of Tables I and II by name, (B,) each."""
+    return {name: metric(reference, distorted) for name, metric in METRICS.items()}
 
 
-def scores(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
-    """The rows of Tables I and II, and UQI and VIF in their other forms, (B,) each.
+def all_metrics(reference: Tensor, distorted: Tensor) -> dict[str, Tensor]:
+    """The metrics of Tables I and II, and UQI and VIF in their other forms, (B,) each.
 
-    Of an image of NaN they are NaN.
+    A distorted image of NaN gives NaN.
     """
-    finite = images.isfinite().flatten(1).all(1)
-    pair = x0[finite], images[finite]
-    measured = quality(*pair) | {
-        "UQI (Wang and Bovik)": uqi(*pair, form="wang-bovik"),
-        "VIF (early sewar)": vif(*pair, form="sewar 0.4.1"),
+    finite = distorted.isfinite().flatten(1).all(1)
+    x = reference[finite]
+    y = distorted[finite]
+    measured = table_metrics(x, y) | {
+        "UQI (Wang and Bovik)": uqi(x, y, form="wang-bovik"),
+        "VIF (early sewar)": vif(x, y, form="sewar 0.4.1"),
     }
-    nothing = torch.full((len(x0),), torch.nan, dtype=torch.float64, device=x0.device)
-    return {name: nothing.masked_scatter(finite, values) for name, values in measured.items()}
+    unknown = torch.full((len(reference),), torch.nan, dtype=torch.float64, device=reference.device)
+    return {name: unknown.masked_scatter(finite, values) for name, values in measured.items()}
 
 
 def _checked(
-    reference: Tensor, distorted: Tensor, data_range: float, metric: str = "", smallest: int = 1
+    reference: Tensor, distorted: Tensor, metric: str = "", smallest: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Both images in float64 without gradient, or a ValueError that says what is wrong."""
-    if not 0 < data_range < math.inf:
-        raise ValueError(f"data_range must be positive and finite, got {data_range}")
     if reference.ndim != 4 or reference.shape != distorted.shape:
         raise ValueError(
             "reference and distorted must have one shape (B, C, H, W), got "
@@ -199,13 +190,12 @@ def _checked(
     if min(height, width) < smallest:
         raise ValueError(
             f"{metric} needs images of at least {smallest}x{smallest} pixels, got "
-            f"{height}x{width}: enlarge both images alike, or leave {metric} out"
+            f"{height}x{width}: enlarge both images alike, or omit {metric}"
         )
     for name, images in (("reference", reference), ("distorted", distorted)):
-        bad = ~images.isfinite().flatten(1).all(dim=1)
-        if bad.any():
-            where = bad.nonzero().flatten().tolist()
-            raise ValueError(f"{name} has NaN or infinite pixels (images {where} of the batch)")
+        broken = (~images.isfinite().flatten(1).all(dim=1)).nonzero().flatten().tolist()
+        if broken:
+            raise ValueError(f"{name} has NaN or infinite pixels (images {broken} of the batch)")
     return reference.detach().double(), distorted.detach().double()
 
 
@@ -214,9 +204,10 @@ def _moments(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Per window: sum(x), sum(y), then var(x), var(y) and cov(x, y) times weight^2.
 
-    `windowed` takes the sums, and `weight` is what the weights of its window add up to.
+    `windowed` takes the sums, and `weight` is the sum of its window's weights.
     """
-    sum_x, sum_y = windowed(x), windowed(y)
+    sum_x = windowed(x)
+    sum_y = windowed(y)
     var_x = weight * windowed(x * x) - sum_x * sum_x
     var_y = weight * windowed(y * y) - sum_y * sum_y
     cov = weight * windowed(x * y) - sum_x * sum_y
@@ -241,12 +232,13 @@ def _window_sums(x: Tensor) -> Tensor:
 
 
 def _laplacian(x: Tensor) -> Tensor:
-    """The sum of a pixel's 8 neighbours less 8 times itself, border pixels repeated: (B, C, H, W).
+    """The sum of a pixel's 8 neighbours minus 8 times itself, border pixels repeated.
 
     Made of second differences, it is exactly 0 where the image is flat.
     """
     x = pad(x, (1, 1, 1, 1), mode="replicate")
-    across, down = x.diff(n=2, dim=-1), x.diff(n=2, dim=-2)
+    across = x.diff(n=2, dim=-1)
+    down = x.diff(n=2, dim=-2)
     return 3 * (across[..., 1:-1, :] + down[..., 1:-1]) + across.diff(n=2, dim=-2)
 
 

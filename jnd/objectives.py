@@ -1,6 +1,6 @@
-"""The Loss of Eq. 1 and the question whether M has noticed, of a classifier's answer.
+"""The Loss of Eq. 1 for a classifier, and whether the classifier M has noticed the change.
 
-Eq. 1 is descended on and yet has to fool M, so its y is read as the *wanted* output.
+Descending on Eq. 1 is meant to fool M, so its y is read as the *wanted* output.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from torch.nn.functional import cross_entropy
 
 
 class Objective(Protocol):
-    """What :func:`~jnd.descent.find_jnd` asks of M's output for a batch of B images."""
+    """The questions of :func:`~jnd.descent.find_jnd` about M's output for a batch of B images."""
 
     def loss(self, output: Any) -> Tensor:
-        """-> (B,): Loss of Eq. 1; its descent changes M's answer."""
+        """Return the Loss of Eq. 1, (B,); descending on it changes M's answer."""
 
     def noticed(self, output: Any) -> Tensor:
-        """-> (B,) bool: M(x) is no longer M(x(0))."""
+        """Return whether M(x) is no longer M(x(0)), (B,) bool."""
 
     def confidence(self, output: Any) -> Tensor:
-        """-> (B, 2): M's confidence in the label and in the target, 0..1."""
+        """Return M's confidence in the label and in the target, (B, 2), 0..1."""
 
     def select(self, images: Tensor) -> "Objective":
-        """The objective of some of the images, given by their numbers, (n,) int64."""
+        """Return the objective for a subset of the images, given by their numbers, (n,) int64."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class Towards:
 
 @dataclass(frozen=True)
 class AwayFrom:
-    """Ascent on the label's cross-entropy, wherever it leads. ``label``: (B,) int64.
+    """Negative cross-entropy of the label: away from it, wherever that leads.
 
     The confidence "in the target" is that in the strongest class other than the label.
+    ``label``: (B,) int64.
     """
 
     label: Tensor
@@ -66,8 +67,8 @@ class AwayFrom:
     def confidence(self, logits: Tensor) -> Tensor:
         confidence = logits.softmax(1)
         label = self.label.unsqueeze(1)
-        others = confidence.scatter(1, label, 0.0).amax(1, keepdim=True)
-        return torch.cat((confidence.gather(1, label), others), 1)
+        strongest_other = confidence.scatter(1, label, 0.0).amax(1, keepdim=True)
+        return torch.cat((confidence.gather(1, label), strongest_other), 1)
 
     def select(self, images: Tensor) -> "AwayFrom":
         return AwayFrom(self.label[images])
@@ -76,11 +77,11 @@ class AwayFrom:
 def class_change(
     logits: Tensor, label: Tensor | int | None, target: Tensor | int | None
 ) -> Towards | AwayFrom:
-    """The objective of a classifier, checked against its answer for x(0).
+    """Return the objective for a classifier, checked against its answer for x(0).
 
     Args:
         logits: (B, C), M's answer for x(0).
-        label: class of each image, (B,) or one for all; None: what M says.
+        label: class of each image, (B,) or one for all; None: M's answer.
         target: class to pull to, (B,) or one for all; None: away from the label.
 
     Raises:
@@ -93,7 +94,8 @@ def class_change(
     if target is None:
         return AwayFrom(label)
     target = _classes("target", target, logits)
-    if same := (label == target).nonzero().flatten().tolist():
+    same = (label == target).nonzero().flatten().tolist()
+    if same:
         raise ValueError(f"target = label for image {same[0]}: choose another target, or None")
     return Towards(label, target)
 
@@ -106,15 +108,16 @@ def _classes(name: str, value: Tensor | int, logits: Tensor) -> Tensor:
             f"{name} must be a class number or one for each of the {images} images, "
             f"not {classes.dtype} of shape {tuple(classes.shape)}"
         )
-    if wrong := classes[(classes < 0) | (classes >= count)].tolist():
+    unknown = classes[(classes < 0) | (classes >= count)].tolist()
+    if unknown:
         raise ValueError(
-            f"{name} {wrong[0]} is out of range: the machine has classes 0..{count - 1}"
+            f"{name} {unknown[0]} is out of range: the machine has classes 0..{count - 1}"
         )
     return classes.long().expand(images)
 
 
 def ranked_class(logits: Tensor, rank: int) -> Tensor:
-    """The class that M ranks at ``rank``, 1 being its answer: (B, C) -> (B,) int64.
+    """Return the class that M ranks at ``rank``, 1 being its answer: (B, C) -> (B,) int64.
 
     Raises:
         ValueError: there is no such rank.

@@ -1,7 +1,7 @@
-"""Make a clone of the repository usable in Colab: python companion/notebooks/colab.py
+"""Make a clone of the repository usable in Colab: python repository/notebooks/colab.py
 
-Installs the package without its dependencies, then those that Colab lacks. What is there keeps its
-version, torch and numpy above all: pip refuses whatever would change one.
+Install jnd and the companion without their dependencies, then those that Colab lacks. Packages that
+Colab has keep their versions, torch and numpy above all: pip refuses whatever would change one.
 """
 
 import re
@@ -12,11 +12,12 @@ from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+NOTEBOOKS = Path(__file__).resolve().parent
+PACKAGES = [NOTEBOOKS.parent, NOTEBOOKS]  # jnd and the companion
 
 
 def missing(requirements: list[str], installed: dict[str, str]) -> list[str]:
-    """The requirements whose package is not installed, in whatever version."""
+    """Return the requirements whose package is not installed in any version."""
     return [r for r in requirements if canonical(re.split(r"[^\w.-]", r)[0]) not in installed]
 
 
@@ -28,13 +29,19 @@ def install(*arguments: str | Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *arguments], check=True)
 
 
-if __name__ == "__main__":
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+def main() -> None:
+    install("--no-deps", *(word for package in PACKAGES for word in ("--editable", package)))
     installed = {canonical(d.name): d.version for d in distributions()}
-    asked = project["dependencies"] + project["optional-dependencies"]["companion"]
-    if needed := missing(asked, installed):
+    requirements = []
+    for package in PACKAGES:
+        project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
+        requirements += missing(project["dependencies"], installed)
+    if requirements:
         with NamedTemporaryFile("w", suffix=".txt") as constraints:
             constraints.writelines(f"{name}=={version}\n" for name, version in installed.items())
             constraints.flush()
-            install("--constraint", constraints.name, *needed)
-    install("--no-deps", "--editable", REPOSITORY)
+            install("--constraint", constraints.name, *requirements)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """Run a notebook with the parameters of a profile: python notebooks/run.py imagenet smoke
 
-Says in one line what comes, where to, and how long it takes; on a terminal a bar follows it. The
-executed copy is kept when a cell fails.
+Prints one line that says what is made, where, and how long it takes; in a terminal a progress bar
+follows. The executed copy is kept when a cell fails.
 """
 
 import argparse
@@ -11,19 +11,21 @@ from pathlib import Path
 
 import nbformat
 import papermill
-import yaml
 from nbclient.exceptions import DeadKernelError
+
+from companion.checkout import ROOT
+from companion.parameters import profile_settings
 
 
 def usual_time(executed: Path) -> str:
-    """What it took the last time here, or else what data/expected says."""
+    """The time of the last run here, or else the one that data/expected gives."""
     if executed.exists():
         seconds = nbformat.read(executed, as_version=4).metadata.papermill.duration
-        if seconds:  # else it was killed
+        if seconds:  # none if the run was killed
             return f", {in_words(seconds)} the last time"
-    expected = Path("data/expected", executed.parents[1].name, "seconds.json")
+    expected = ROOT / "data" / "expected" / executed.parents[1].name / "seconds.json"
     times = json.loads(expected.read_text("utf-8")) if expected.exists() else {}
-    seconds = times.get(executed.parent.name)  # else nobody has accepted its numbers yet
+    seconds = times.get(executed.parent.name)  # none if its numbers have not been accepted yet
     return f", about {in_words(seconds)}" if seconds else ""
 
 
@@ -37,9 +39,13 @@ def main() -> None:
     parser.add_argument("profile")
     parser.add_argument("--no-bar", action="store_true", help="several notebooks run at a time")
     args = parser.parse_args()
-    notebook = Path("notebooks", f"{args.notebook}.ipynb")
-    parameters = Path("notebooks/params", args.profile, f"{args.notebook}.yaml")
+    try:
+        settings = profile_settings(args.notebook, args.profile)
+    except (OSError, TypeError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    notebook = ROOT / "notebooks" / f"{args.notebook}.ipynb"
     executed = Path("results", args.profile, args.notebook, "executed.ipynb")
+    in_terminal = sys.stdout.isatty() and not args.no_bar
 
     title = nbformat.read(notebook, as_version=4).cells[0].source.splitlines()[0].lstrip("# ")
     print(f"{title}: into {executed.parent}/{usual_time(executed)}", flush=True)
@@ -48,16 +54,14 @@ def main() -> None:
         papermill.execute_notebook(
             notebook,
             executed,
-            yaml.safe_load(parameters.read_text("utf-8")) | {"output": "results"},
-            progress_bar=sys.stdout.isatty()
-            and not args.no_bar
-            and {"file": sys.stdout, "leave": False},
+            settings | {"output": "results"},
+            progress_bar=in_terminal and {"file": sys.stdout, "leave": False},
         )
     except papermill.PapermillExecutionError as error:
         end = "\n".join(str(error).splitlines()[-12:])
         sys.exit(f"{end}\n\nThat was In [{error.exec_count}] of {executed}")
     except DeadKernelError:
-        sys.exit(f"The kernel of {notebook} died: had it too little memory?")
+        sys.exit(f"The kernel of {notebook} died: was there too little memory?")
 
 
 if __name__ == "__main__":

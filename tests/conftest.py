@@ -3,9 +3,9 @@ import os
 import pytest
 import torch
 
-from jnd.machines.weights import official_file
-from jnd.support.files import sha256
-from jnd.support.registry import registered
+from companion.files import sha256
+from companion.registry import registered
+from companion.weights import official_file
 
 if "JND_TEST_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the same numbers wherever the tests run
@@ -28,8 +28,10 @@ def generator():
 
 @pytest.fixture
 def as_official(monkeypatch, tmp_path):
-    """Lets a state dict pass for torchvision's weights of a network: a mirror has it under the
-    official file's name, and the registry its hash."""
+    """A function that makes a state dict pass for torchvision's weights of a network.
+
+    A mirror has it under the official file's name, and the registry has its hash.
+    """
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     monkeypatch.setenv("JND_MIRROR", str(mirror))

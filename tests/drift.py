@@ -1,8 +1,8 @@
-"""Do the results still say what they said? python tests/drift.py results/bundled
+"""Compare the results with the expected ones: python tests/drift.py results/bundled
 
-Compares every metrics.json with data/expected/PROFILE/NOTEBOOK.json, numbers to 2 %, and names what
-differs. With --accept the results become the new expectation, to be committed, and what each
-notebook took goes into seconds.json.
+Every metrics.json is compared with data/expected/PROFILE/NOTEBOOK.json, numbers to within 2 %, and
+the differences are printed. With --accept the results become the new expectation, to be committed,
+and the time and the image-updates of each notebook go into seconds.json and updates.json.
 """
 
 import argparse
@@ -41,21 +41,25 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--accept", action="store_true")
     args = parser.parse_args()
-    drifted, seconds = [], {}
+    drifted = []
+    seconds = {}
+    updates = {}
     for path in sorted(args.results.glob("*/metrics.json")):
         metrics = json.loads(path.read_text("utf-8"))
         values = metrics["values"]
         seconds[path.parent.name] = metrics["provenance"]["seconds"]
+        updates[path.parent.name] = metrics["provenance"]["image_updates"]
         expectation = EXPECTED / args.results.name / f"{path.parent.name}.json"
         if args.accept:
             write(values, expectation)
         elif not expectation.exists():
-            drifted.append(f"{path.parent.name}: nothing is expected; see --accept")
+            drifted.append(f"{path.parent.name}: no numbers are expected yet; see --accept")
         else:
             expected = json.loads(expectation.read_text("utf-8"))
             drifted += differences(expected, values, path.parent.name)
     if args.accept:
         write(seconds, EXPECTED / args.results.name / "seconds.json")
+        write(updates, EXPECTED / args.results.name / "updates.json")
     if drifted:
         raise SystemExit("\n".join(drifted))
 

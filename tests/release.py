@@ -1,6 +1,6 @@
-"""Is this a release, and what is deposited of it: python tests/release.py, or make release
+"""Check that this is a release and make the files to deposit: python tests/release.py, make release
 
-Into dist/ go the wheel, the repository and the book as archives, and SHA256SUMS of all three.
+dist/ gets the wheel of jnd, archives of the repository and the book, and SHA256SUMS of all three.
 """
 
 import re
@@ -13,17 +13,20 @@ from pathlib import Path
 
 import yaml
 
-from jnd.support.files import sha256
+from companion.files import sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book" / "_build" / "html"
 
 
 def complaints(root: Path) -> Iterator[str]:
-    """What keeps a checkout from being a release."""
+    """Say what keeps a checkout from being a release."""
     version = version_of(root)
+    companion = version_of(root / "notebooks")
     citation = yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
     heading = re.findall("^## (.*)", (root / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)[0]
+    if companion != version:
+        yield f"notebooks/pyproject.toml has version {companion}, pyproject.toml {version}"
     if citation["version"] != version:
         yield f"CITATION.cff has version {citation['version']}, pyproject.toml {version}"
     if "repository-code" not in citation:
@@ -31,7 +34,7 @@ def complaints(root: Path) -> Iterator[str]:
     if heading != f"{version} – {citation.get('date-released')}":
         yield f'CHANGELOG.md begins with "{heading}", not with {version} and date-released'
     if subprocess.check_output(["git", "status", "--porcelain"], cwd=root):
-        yield "not all is committed"
+        yield "there are changes that are not committed"
 
 
 def version_of(root: Path) -> str:
@@ -39,13 +42,15 @@ def version_of(root: Path) -> str:
 
 
 def main() -> None:
-    if found := [*complaints(ROOT)]:
-        sys.exit("\n".join(found))
+    problems = [*complaints(ROOT)]
+    if problems:
+        sys.exit("\n".join(problems))
     if "--check" in sys.argv:
         return
     if not (BOOK / "index.html").exists():
         sys.exit("the book is not built: make reproduce")
-    dist, name = ROOT / "dist", f"jnd-{version_of(ROOT)}"
+    dist = ROOT / "dist"
+    name = f"jnd-{version_of(ROOT)}"
     shutil.rmtree(dist, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--wheel-dir", dist, ROOT], check=True)

@@ -1,31 +1,25 @@
 """Names for what a notebook shows, so that a page can link to the very output.
 
-The output of a cell that calls `show_figure(…, "fig1")` or `show_table(…, "fig1")` in the notebook
-imagenet is `imagenet-fig1`, the cell of its parameters `imagenet-parameters`. In Markdown:
-`[Figure 1](#imagenet-fig1)`.
+Figure "fig1" of the notebook imagenet is `imagenet-fig1`, the cell of its parameters
+`imagenet-parameters`. In Markdown: `[Figure 1](#imagenet-fig1)`.
 """
-
-import re
 
 from docutils import nodes
 
-SHOWS = re.compile(r'\.show_(?:figure|table)\(.*?"([\w-]+)"\s*,?\s*\)$', re.MULTILINE | re.DOTALL)
 
-
-def parts(inside: nodes.Element, kind: str) -> list[nodes.Element]:
-    return [node for node in inside.findall(nodes.container) if kind in node["classes"]]
+def containers(parent: nodes.Element, css_class: str) -> list[nodes.Element]:
+    return [node for node in parent.findall(nodes.container) if css_class in node["classes"]]
 
 
 def name_outputs(app, doctree: nodes.document) -> None:
-    """Give cells and outputs their names, as ids of the page and as labels of the book."""
+    """Give outputs and the parameters their names, as ids of the page and labels of the book."""
     page = app.env.docname
     if not page.startswith("notebooks/"):
         return
-    named = [("parameters", cell) for cell in parts(doctree, "tag_parameters")]
-    for cell in parts(doctree, "cell"):
-        for source in parts(cell, "cell_input"):
-            outputs = parts(cell, "cell_output")[:1]
-            named += [(name, o) for name in SHOWS.findall(source.astext()) for o in outputs]
+    named = [("parameters", cell) for cell in containers(doctree, "tag_parameters")]
+    for cell in containers(doctree, "cell"):
+        names = cell["cell_metadata"].get("shows", [])  # from pages.py
+        named += [(name, output) for output in containers(cell, "cell_output") for name in names]
     for name, node in named:
         label = f"{page.removeprefix('notebooks/')}-{name}"
         node["ids"].append(label)

@@ -1,7 +1,7 @@
-"""Pictures that weigh little: WebP in place of PNG, loaded when the reader comes near them.
+"""Light pictures: WebP instead of PNG, loaded when the reader comes near them.
 
-Their size is in the page, so that nothing jumps when they arrive. One that is wide scrolls on a
-phone rather than shrink until its words cannot be read (book.css). The results keep their PNG.
+Their size is in the page, so that nothing jumps when they arrive. A wide one scrolls on a phone
+rather than shrink until its words cannot be read (book.css). The results keep their PNG.
 """
 
 from pathlib import Path
@@ -12,9 +12,10 @@ from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
 
 
-def webp(png: Path) -> Path:
-    """The picture as WebP beside it: without loss, unless that makes it over twice as large."""
-    exact, target = png.with_suffix(".exact.webp"), png.with_suffix(".webp")
+def write_webp(png: Path) -> Path:
+    """Write the picture as WebP beside it: lossless, unless that takes over twice as much."""
+    exact = png.with_suffix(".exact.webp")
+    target = png.with_suffix(".webp")
     with Image.open(png) as picture:
         picture.convert("RGB").save(exact, lossless=True)
         picture.convert("RGB").save(target, quality=85)
@@ -25,7 +26,7 @@ def webp(png: Path) -> Path:
 
 
 class AsWebP(SphinxTransform):
-    """Before Sphinx collects the pictures of a page."""
+    """Replace PNG by WebP, before Sphinx collects the pictures of a page."""
 
     default_priority = 500
 
@@ -34,7 +35,7 @@ class AsWebP(SphinxTransform):
             path = self.env.relfn2path(node["uri"], self.env.docname)[1]
             if path.endswith(".png"):
                 self.env.note_dependency(path)
-                webp(Path(path))
+                write_webp(Path(path))
                 node["uri"] = node["uri"].removesuffix(".png") + ".webp"
 
 
@@ -53,7 +54,7 @@ def visit_image(self: HTML5Translator, node: nodes.image) -> None:
 
 
 def drop_icon_script(app, error: Exception | None) -> None:
-    """The theme draws its icons twice, by a font and by a script of 1.5 MB: the font will do."""
+    """Empty the theme's script of 1.5 MB that draws its icons, which its font draws already."""
     script = Path(app.outdir, "_static", "scripts", "fontawesome.js")
     if not error and script.exists():
         script.write_text("")

@@ -1,5 +1,8 @@
-"""What needs the repository's address: buttons that open a notebook in Binder or Colab, links to
-source, edit and issues, tags for the preview of a shared page, the citation."""
+"""Everything that needs the repository's address.
+
+Buttons that open a notebook in Binder or Colab, links to source, edit and issues, tags for the
+preview of a shared page, the citation.
+"""
 
 from html import escape
 from pathlib import Path
@@ -13,7 +16,7 @@ DESCRIPTION = (
 
 
 def options(citation: dict) -> dict:
-    """The theme's options; without a repository there are none."""
+    """Return the theme's options; without a repository there are none."""
     if "repository-code" not in citation:
         return {}
     buttons = ("repository", "source", "edit_page", "issues")
@@ -29,14 +32,14 @@ def options(citation: dict) -> dict:
     }
 
 
-def published(repository: str) -> str:
-    """Where GitHub Pages shows the book of a repository."""
+def pages_address(repository: str) -> str:
+    """Return where GitHub Pages shows the book of a repository."""
     owner, name = urlsplit(repository).path.strip("/").split("/")
     return f"https://{owner}.github.io/{name}/"
 
 
 def bibtex(citation: dict) -> str:
-    """The entry for this companion; the paper's own is in references.bib."""
+    """Return the entry for this companion; the paper's own is in references.bib."""
     fields = {
         "title": f"{{{citation['title']}}}",
         "author": f"{{{citation['authors'][0]['name']}}}",
@@ -55,13 +58,13 @@ def read_citation(app, config) -> None:
     config.myst_substitutions |= {"citation": citation, "bibtex": bibtex(citation)}
 
 
-def tell(app, page: str, template: str, context: dict, doctree) -> None:
-    """The page's place in the repository, and what a link to it shows elsewhere."""
+def describe_page(app, page: str, template: str, context: dict, doctree) -> None:
+    """Add the page's place in the repository, and what a link to it shows elsewhere."""
     repository = app.config.html_theme_options.get("repository_url")
     if not repository:
         return
     context["doc_path"] = "" if page.startswith("notebooks/") else "book"
-    home = published(repository)
+    home = pages_address(repository)
     tags = {
         "og:type": "article",
         "og:title": context.get("title") or app.config.html_title,
@@ -78,5 +81,5 @@ def tell(app, page: str, template: str, context: dict, doctree) -> None:
 
 def setup(app) -> dict:
     app.connect("config-inited", read_citation)
-    app.connect("html-page-context", tell)
+    app.connect("html-page-context", describe_page)
     return {"parallel_read_safe": True}

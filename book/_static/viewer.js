@@ -2,16 +2,16 @@
 document.addEventListener("DOMContentLoaded", () => {
   for (const viewer of document.querySelectorAll(".viewer")) {
     const one = (selector) => viewer.querySelector(selector);
-    const ways = JSON.parse(one("script").textContent);
+    const descents = JSON.parse(one("script").textContent);
     const slider = one("input[type=range]");
     const buttons = Object.fromEntries([...viewer.querySelectorAll("button")].map((b) => [b.value, b]));
     const arms = viewer.querySelectorAll("[name=arm]").length;
     const timers = { blink: null, play: null };
-    let way;
+    let descent;
 
     const picture = (frame) => viewer.style.setProperty("--at", frame / slider.max);
     const show = () => {
-      const { k, text } = way.steps[slider.value];
+      const { k, text } = descent.steps[slider.value];
       picture(slider.value);
       viewer.style.setProperty("--k", k);
       one("output").textContent = text;
@@ -40,27 +40,27 @@ document.addEventListener("DOMContentLoaded", () => {
 
     const take = () => {
       const [photo, arm] = ["photo", "arm"].map((name) => Number(one(`[name=${name}]:checked`)?.value ?? 0));
-      const before = way;
-      way = ways[photo * arms + arm];
-      const last = way.steps.length - 1;
+      const before = descent;
+      descent = descents[photo * arms + arm];
+      const last = descent.steps.length - 1;
       for (const div of viewer.querySelectorAll(".viewer-pictures > div"))
-        div.style.backgroundImage = `url("${way.strip}")`;
+        div.style.backgroundImage = `url("${descent.strip}")`;
       viewer.style.setProperty("--frames", last + 1);
-      viewer.style.setProperty("--K", way.K);
+      viewer.style.setProperty("--K", descent.K);
       ["label", "target"].forEach((name, i) => {
-        one(`path.viewer-${name}`).setAttribute("d", way.paths[i]);
-        one(`span.viewer-${name}`).textContent = way.names[i];
+        one(`path.viewer-${name}`).setAttribute("d", descent.paths[i]);
+        one(`span.viewer-${name}`).textContent = descent.names[i];
       });
-      one(".viewer-at-K").textContent = way.K_text;
-      one(".viewer-last").textContent = way.last;
+      one(".viewer-at-K").textContent = descent.K_text;
+      one(".viewer-last").textContent = descent.last;
       // at the same moment as before, or where the browser kept the slider
-      const moment = before && { 0: 0, [before.start]: way.start, [before.steps.length - 1]: last }[slider.value];
-      const at = moment ?? (before ? way.start : slider.value);
+      const moment = before && { 0: 0, [before.start]: descent.start, [before.steps.length - 1]: last }[slider.value];
+      const at = moment ?? (before ? descent.start : slider.value);
       slider.max = last;
       go(at);
     };
 
-    const moments = { 0: () => 0, K: () => way.start, end: () => slider.max };
+    const moments = { 0: () => 0, K: () => descent.start, end: () => slider.max };
     for (const [value, frame] of Object.entries(moments))
       buttons[value].addEventListener("click", () => {
         halt();

@@ -19,15 +19,15 @@ live.network = ({ layers, side, mean, std }, loops, bytes) => {
     const weight = (output, input) => (input < inner ? rows[output * inner + input] : 0);
     if (apart) {
       const taps = stored(rows.map((_, j) => weight(j % outputs, Math.floor(j / outputs))));
-      const [there, back] = [false, true].map((way) => windows(kernel, stride, to * stride, way));
+      const [ahead, back] = [false, true].map((gradient) => windows(kernel, stride, to * stride, gradient));
       const forward = () =>
-        depthwise(source.at, taps, bias, own.at, outputs, kernel, 1, to * stride, there, relu6, false);
+        depthwise(source.at, taps, bias, own.at, outputs, kernel, 1, to * stride, ahead, relu6, false);
       const backward = () =>
         depthwise(own.at, taps, nothing, source.at, outputs, kernel, -stride, to, back, false, source.relu6);
       built.push({ source, own, forward, backward });
     } else {
-      const there = blocks(inputs, outputs, (input, output) => weight(output, input)), back = blocks(outputs, inputs, weight);
-      const forward = () => multiply(source.at, there, bias, own.at, own.pixels, inputs, outputs, relu6, false);
+      const ahead = blocks(inputs, outputs, (input, output) => weight(output, input)), back = blocks(outputs, inputs, weight);
+      const forward = () => multiply(source.at, ahead, bias, own.at, own.pixels, inputs, outputs, relu6, false);
       const backward = () => multiply(own.at, back, nothing, source.at, own.pixels, outputs, inputs, false, source.relu6);
       built.push({ source, own, forward, backward, added: built[add]?.own });
     }

@@ -106,9 +106,9 @@ live.page = (root) => {
       line.setAttribute("points", trace.map((sure, at) => `${at},${(39 - 38 * sure[i]).toFixed(2)}`).join(" ")));
     part.mark.setAttribute("transform", `translate(${K})`); // at −1 it is not seen
     part.chart.setAttribute("viewBox", `0 0 ${Math.max(k, 20)} 40`);
-    const said = { k, K: K < 0 ? "–" : K, psnr: k ? `${psnr.toFixed(1)} dB` : "–", largest: largest.toFixed(1) };
-    Object.assign(said, { label: names[label], other: names[other], reach: reach.toPrecision(2) });
-    for (const [name, text] of Object.entries(said)) part[name].textContent = text;
+    const words = { k, K: K < 0 ? "–" : K, psnr: k ? `${psnr.toFixed(1)} dB` : "–", largest: largest.toFixed(1) };
+    Object.assign(words, { label: names[label], other: names[other], reach: reach.toPrecision(2) });
+    for (const [name, text] of Object.entries(words)) part[name].textContent = text;
     part.answers.replaceChildren(...answers.map(([c, sure]) => {
       const row = Object.assign(document.createElement("li"), { textContent: `${names[c]} ${sure.toFixed(2)}` });
       row.style.setProperty("--p", sure);

@@ -1,4 +1,4 @@
-// A photo as the machine gets it: the central square, resized as jnd.datasets has it (bilinear,
+// A photo as the machine gets it: the central square, resized as companion.photos has it (bilinear,
 // antialiased) to whole grey levels; red, green and blue of a pixel lie side by side.
 
 // From a square of `side` pixels to one of `size`: add() takes its next rows, RGBA.

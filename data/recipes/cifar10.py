@@ -4,9 +4,9 @@ r"""Train a classifier of CIFAR-10 that enlarges the photos inside.
     python data/recipes/cifar10.py inception_v3 \
         --out results/weights/inception_v3_cifar10.safetensors
 
-The first is the bundled machine (model card: data/weights/googlenet_cifar10.md). The second stands
-for the paper's, whose weights were not published: Inception v3 at 299 px, from torchvision's
-ImageNet weights, with a new last layer and every layer trained on; it needs a GPU.
+The first is the bundled machine (model card: data/weights/googlenet_cifar10.md). The second
+stands in for the paper's, whose weights were not published: Inception v3 at 299 px, from
+torchvision's ImageNet weights, with a new last layer, and every layer is trained; it needs a GPU.
 Resumable: run the same command again after an interruption.
 """
 
@@ -23,9 +23,9 @@ from safetensors.torch import load_file
 from torch.nn.functional import interpolate, pad
 from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
 
-from jnd import load_machine
-from jnd.datasets import CIFAR10, load_cifar10
-from jnd.machines.weights import read_weights
+from companion.photos import CIFAR10, load_cifar10
+from companion.weights import read_weights
+from companion.zoo import load_machine
 
 BATCH = 128
 SHIFT = 4  # pixels of 32
@@ -42,7 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def read(source, train):
-    """-> photos (N, 3, 32, 32) uint8 and labels (N,), of the data set or a folder of pictures."""
+    """Read photos, (N, 3, 32, 32) uint8, and labels, (N,), from the data set or a folder."""
     if not Path(source).is_dir():
         return load_cifar10(source, train)[:2]
     files = [
@@ -56,7 +56,7 @@ def read(source, train):
 
 
 def augmented(photos, generator):
-    """Each photo flipped or not, shifted, and with a square erased: uint8 (B, 3, 32, 32)."""
+    """Flip, shift and erase a square of each photo at random: uint8 (B, 3, 32, 32)."""
     padded = pad(photos.float(), [SHIFT] * 4, mode="reflect").to(photos.dtype)
     shifts = torch.randint(0, 2 * SHIFT + 1, (len(photos), 2), generator=generator)
     squares = torch.randint(0, 32 - CUTOUT + 1, (len(photos), 2), generator=generator)
@@ -70,7 +70,7 @@ def augmented(photos, generator):
 
 
 def trunk(architecture, start):
-    """State dict to start from, without the layers that answer."""
+    """Read the state dict to start from, without the layers that answer."""
     state = load_file(start) if start else read_weights("official", architecture).state
     return {k: v.float() for k, v in state.items() if not k.startswith(("fc.", "aux", "Aux"))}
 
@@ -84,7 +84,7 @@ def main():
         help='"official", a copy of its archive, or a folder {train,test}/<class>/*.jpg',
     )
     parser.add_argument(
-        "--start", help="safetensors file whose trunk to start from; without: torchvision's"
+        "--start", help="safetensors file whose trunk to start from; default: torchvision's"
     )
     parser.add_argument(
         "--also", nargs="*", default=[], help=".npz files to report the accuracy on"

@@ -1,4 +1,4 @@
-"""What the training recipes share: a resumable loop and the export to fp16 safetensors."""
+"""Shared by the training recipes: a resumable loop and the export to fp16 safetensors."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SGD = partial(torch.optim.SGD, momentum=0.9, nesterov=True)
 
 
 def normalised(pixels, mean=IMAGENET_MEAN, std=IMAGENET_STD):
-    """uint8 pixels (B, 3, H, W) -> the float input that torchvision's networks expect."""
+    """Turn uint8 pixels, (B, 3, H, W), into the float input that torchvision's networks expect."""
     mean = torch.tensor(mean, device=pixels.device).view(1, 3, 1, 1)
     std = torch.tensor(std, device=pixels.device).view(1, 3, 1, 1)
     x = (pixels.float() - mean) / std
@@ -45,11 +45,11 @@ def fit(
     ema=0.99,
     device="cpu",
 ):
-    """An optimiser with a one-cycle schedule; returns the averaged model.
+    """Train with a one-cycle schedule and return the averaged model.
 
-    ``batches(epoch)`` yields (inputs, labels), all that ``loss(model, inputs, labels)`` needs, and
-    is seeded by the epoch, so a run that was killed continues from ``checkpoint`` (rewritten after
-    every epoch) as if it had not been.
+    ``batches(epoch)`` yields the (inputs, labels) that ``loss(model, inputs, labels)`` needs and is
+    seeded by the epoch, so that a killed run resumes from ``checkpoint``, rewritten after every
+    epoch, to the same result.
     """
     model.to(device, memory_format=torch.channels_last)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
@@ -74,7 +74,8 @@ def fit(
             part.load_state_dict(state[name])
         print(f"resuming after epoch {start}", flush=True)
     for epoch in range(start, epochs):
-        began, total = time.time(), 0.0
+        began = time.time()
+        total = 0.0
         model.train()
         torch.manual_seed(1000 * seed + epoch)  # dropout
         for inputs, labels in batches(epoch):
@@ -102,17 +103,17 @@ def fit(
 
 
 def moved(batch, device):
-    """A tensor, or a list of dicts of tensors as detectors want them, on the device."""
+    """Move a tensor, or a list of dicts of tensors as detectors take them, to the device."""
     if isinstance(batch, torch.Tensor):
         return batch.to(device)
     return [{key: value.to(device) for key, value in target.items()} for target in batch]
 
 
 def save_weights(model, path, *, mean=IMAGENET_MEAN, std=IMAGENET_STD, **metadata):
-    """Write a state dict: fp16 where a tensor is a weight matrix or kernel, the rest as it is.
+    """Write a state dict, its weight matrices and kernels in fp16, the rest unchanged.
 
-    The header names what ``jnd.load_machine`` needs: architecture, categories, mean and std, and
-    input_size if the machine resizes its input.
+    The header holds what ``companion.zoo.load_machine`` needs: architecture, categories, mean and
+    std, and input_size if the machine resizes its input.
     """
     state = {
         key: (value.half() if value.ndim > 1 else value).contiguous().cpu()
@@ -128,7 +129,7 @@ def save_weights(model, path, *, mean=IMAGENET_MEAN, std=IMAGENET_STD, **metadat
 
 @torch.no_grad()
 def accuracy(model: nn.Module, batches, device="cpu", bf16=True):
-    """Top-1 share over (inputs, labels) batches."""
+    """Return the top-1 accuracy over (inputs, labels) batches."""
     model.eval()
     right = count = 0
     for inputs, labels in batches:

@@ -2,8 +2,8 @@
 
     python data/recipes/voc2007.py --data VOC2007/ --start trunk.safetensors
 
-Needs the extra "test", for the average precision. Resumable: run the same command again after an
-interruption. The model card is data/weights/retinanet_voc2007.md.
+Needs torchmetrics (tests/requirements.lock) for the average precision. Resumable: run the same
+command again after an interruption. The model card is data/weights/retinanet_voc2007.md.
 """
 
 import argparse
@@ -20,8 +20,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.transforms import v2
 from training import fit, normalised, save_weights
 
-from jnd.machines import load_detector
-from jnd.machines.detectors import retinanet_googlenet_fpn
+from companion.zoo import load_detector, retinanet_googlenet_fpn
 
 CATEGORIES = ["aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "person", "train"]
 CAR = CATEGORIES.index("car")
@@ -34,7 +33,7 @@ FROZEN = ["conv1", "conv2", "conv3"]  # edges and colours are learnt already
 
 
 def read(folder):
-    """-> photos as uint8 (3, H, W) of 352 px at most, their boxes, masks: has a car, held out."""
+    """Read photos, uint8 (3, H, W) up to 352 px, boxes, and masks: has a car, is held out."""
     files = sorted(Path(folder, "Annotations").glob("*.xml"))
     photos, targets = [], []
     for file in files:
@@ -52,7 +51,7 @@ def read(folder):
 
 
 def read_boxes(file, size):
-    """The objects of our categories in an annotation, in pixels of a photo of this (H, W)."""
+    """Read the objects of our categories in an annotation, in pixels of a photo of this (H, W)."""
     root = xml.etree.ElementTree.parse(file).getroot()
     scale = size[1] / float(root.findtext("size/width", ""))
     objects = [o for o in root.iter("object") if o.findtext("name") in CATEGORIES]
@@ -72,7 +71,9 @@ def read_boxes(file, size):
 
 class Photos(Dataset):
     def __init__(self, photos, targets, transform):
-        self.photos, self.targets, self.transform = photos, targets, transform
+        self.photos = photos
+        self.targets = targets
+        self.transform = transform
 
     def __len__(self):
         return len(self.photos)
@@ -98,16 +99,17 @@ def detection_loss(model, inputs, targets):
 
 @torch.no_grad()
 def car_ap50(detect, photos, targets, device):
-    """Average precision of cars at IoU 0.5; cars marked as difficult count neither way.
+    """Return the average precision of cars at IoU 0.5; cars marked as difficult do not count.
 
     ``detect`` maps a photo (3, H, W) in 0..255 to its boxes, scores and labels.
     """
     metric = MeanAveragePrecision(iou_thresholds=[0.5])
     for photo, target in zip(photos, targets, strict=True):
-        answer, cars = detect(photo.to(device).float()), target["labels"] == CAR
-        found = answer["labels"] == CAR
+        answer = detect(photo.to(device).float())
+        cars = target["labels"] == CAR
+        detected = answer["labels"] == CAR
         metric.update(
-            [{key: value[found].cpu() for key, value in answer.items()}],
+            [{key: value[detected].cpu() for key, value in answer.items()}],
             [
                 {
                     "boxes": target["boxes"][cars],
@@ -172,8 +174,8 @@ def main():
             collate_fn=stacked,
         )
 
-    def evaluate(detect, every=1):
-        chosen = test[::every]
+    def evaluate(detect, stride=1):
+        chosen = test[::stride]
         return car_ap50(
             detect, [photos[i] for i in chosen], [targets[i] for i in chosen], args.device
         )
@@ -188,7 +190,7 @@ def main():
         optimiser=torch.optim.AdamW,
         weight_decay=0.05,
         ema=0.998,
-        evaluate=lambda net: evaluate(lambda photo: net.eval()([photo / 255])[0], every=5),
+        evaluate=lambda net: evaluate(lambda photo: net.eval()([photo / 255])[0], stride=5),
         steps_per_epoch=len(train) // BATCH,
         seed=args.seed,
         device=args.device,

@@ -12,9 +12,10 @@ import sewar
 import torch
 from PIL import Image
 
-from jnd import find_jnd, load_machine
-from jnd.companion.folder import Parameters, main, measure, merge, provenance
-from jnd.datasets import load_photos, packaged_squares, read_rgb
+from companion.folder import Parameters, main, measure, merge, provenance
+from companion.photos import load_photos, packaged_squares, read_rgb
+from companion.zoo import load_machine
+from jnd.descent import find_jnd
 
 SIZE = 64
 NAMES = ["0.png", "1.png", "2.png", "3.png", "alpha.png", "below/grey one's.JPEG", "cut.png"]
@@ -157,23 +158,23 @@ def test_a_photo_whose_descent_diverges_says_so(parameters, tmp_path):
     too_much = replace(parameters, alpha=1e25, total_variation=1e38, max_iter=3)
     measure(too_much, NAMES[:2], tmp_path / "out.parquet")
     for row in pq.read_table(tmp_path / "out.parquet").to_pylist():
-        assert row["error"] == "the descent left the finite numbers at iteration 1"
+        assert row["error"] == "diverged to NaN or infinity at iteration 1"
         assert row["label"] is not None and row["K"] is row["jnd"] is row["PSNR"] is None
 
 
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (dict(batch=0), "a batch has at least 1 photo"),
+        (dict(batch=0), "a batch needs at least 1 photo"),
         (dict(alpha="1e-5"), "alpha = '1e-5' must be of type float"),
         (dict(size=20), "needs images of at least 25x25"),
         (dict(target_rank=1001), "rank 1001 is out of range"),
-        (dict(target_rank=1), "take 2 or more"),
+        (dict(target_rank=1), "choose 2 or more"),
         (dict(total_variation=-1.0), "total_variation = -1.0"),
         (dict(alpha=0), "alpha = 0, but"),
         (dict(max_iter=0), "max_iter = 0, but"),
         (dict(machine="googlenett"), "unknown machine"),
-        (dict(save="no such folder/below"), "inside images: choose a folder beside it"),
+        (dict(save="no such folder/below"), "inside images: choose another folder"),
         (dict(save="/dev/null/below"), "Not a directory"),
         (dict(alhpa=2.0), "unexpected keyword argument 'alhpa'"),
     ],
@@ -182,7 +183,7 @@ def test_wrong_parameters_are_refused_before_the_first_photo(
     parameters, tmp_path, monkeypatch, wrong, message
 ):
     given = json.dumps(asdict(parameters) | {"images": "no such folder"} | wrong)
-    command = ["jnd.companion.folder", "shard", str(tmp_path / "out.parquet"), given, "--", *NAMES]
+    command = ["companion.folder", "shard", str(tmp_path / "out.parquet"), given, "--", *NAMES]
     monkeypatch.setattr("sys.argv", command)
     with pytest.raises(SystemExit, match=message):
         main()

@@ -11,16 +11,16 @@ import numpy as np
 import papermill
 import pytest
 import yaml
+from claims import judge_all
 from IPython.core.interactiveshell import InteractiveShell
+from notebook_files import FILES
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from test_pipeline import snakemake
+from pipeline import copy_repository, environment, snakemake
 from traitlets.config import Config
 
-from jnd.companion.claims import judge_all
-from jnd.support.checkout import read_data
+from companion.checkout import ROOT, read_data
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROFILES = sorted((ROOT / "notebooks" / "params").glob("*/*.yaml"))
 
@@ -34,46 +34,35 @@ def execute(folder, name, **parameters):
     )
 
 
-# in an order in which each finds what it follows
-FILES = {
-    "idea": "psychometric.png paths.png ways.png arms.csv step-sizes.csv metrics.json",
-    "reading": "choices.png towards.csv readings.csv metrics.json",
-    "imagenet": "fig1.png fig2-a.png fig2-b.png perturbation.png perturbation-end.png k.png "
-    "terms.csv k-of-pictures.png in-8-bits.csv table1.csv alone.csv viewer.json "
-    "images.safetensors metrics.json",
-    "pictures": "ways.csv found.png side-by-side.png survival.png survives.csv saved metrics.json",
-    "derivation": "plateau.csv drift.csv rest.csv alpha.png predictions.png metrics.json",
-    "cifar10": "fig4.png k.png table2.csv table2-of-8.csv yardsticks.csv pull.csv paired-test.csv "
-    "paired-test-small.csv differences.png images.safetensors metrics.json",
-    "detection": "before.csv fig3.png confidence.csv curves-box.png curves-class.png "
-    "balance.csv perturbation.png inside.csv k.png in-8-bits.csv quality.csv open.csv "
-    "images.safetensors metrics.json",
-    "forensics": "noise.png table1.png table1-by-number.csv table1-by-chance.csv table1-best.csv "
-    "table2.png table2-by-number.csv table2-by-chance.csv table2-best.csv metrics.json",
-    "comparison": "settings.csv comparison.csv intervals.csv in-8-bits.csv side-by-side.png "
-    "gradients.png shrinking-steps.png gap.csv verdict.csv metrics.json",
-    "psychometrics": "jnd.png jnd.csv psychometric.png thresholds.csv levels.csv weber.png "
-    "weber.csv dependence.png dependence.csv metrics.json",
-}
-
-
-# what a kernel does at its start: at its end it leaves what Linux says of it
-LEAVE_STATUS = """
-import atexit, os, pathlib
-def leave(status=pathlib.Path("/proc/self/status")):
-    if status.exists():
-        pathlib.Path(os.environ["IPYTHONDIR"], "status").write_text(status.read_text())
-atexit.register(leave)
+# Run by each kernel at its start. At its end the kernel leaves its status as Linux gives it and the
+# number of images that went through a network with a gradient.
+METER = """
+def start():
+    import atexit, os, pathlib, torch
+    images = []
+    def note(module, inputs):
+        if type(module).__name__ in {"Machine", "Detector"} and inputs[0].requires_grad:
+            images.append(len(inputs[0]))
+    torch.nn.modules.module.register_module_forward_pre_hook(note)
+    def leave():
+        folder = pathlib.Path(os.environ["IPYTHONDIR"])
+        status = pathlib.Path("/proc/self/status")
+        if status.exists():
+            (folder / "status").write_text(status.read_text())
+        (folder / "updates").write_text(str(sum(images)))
+    atexit.register(leave)
+start()
+del start
 """
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """Name -> executed notebook and its folder, of the smoke profile."""
+    """The executed notebooks of the smoke profile and their folders, by name."""
     folder, ipython = (tmp_path_factory.mktemp(name) for name in ("smoke", "ipython"))
     startup = ipython / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "leave.py").write_text(LEAVE_STATUS)
+    (startup / "meter.py").write_text(METER)
     executed = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(ipython))
@@ -83,8 +72,9 @@ def smoke(tmp_path_factory):
             )
             notebook = nbformat.from_dict(execute(folder, name, **parameters))
             executed[name] = notebook, folder / "smoke" / name
-            if (ipython / "status").exists():
-                (ipython / "status").rename(folder / f"{name}.status")
+            for record in ("status", "updates"):
+                if (ipython / record).exists():
+                    (ipython / record).rename(folder / f"{name}.{record}")
     return executed
 
 
@@ -94,6 +84,14 @@ def test_smoke_stays_under_2_gb_of_memory(smoke, name):
     status = (smoke[name][1].parents[1] / f"{name}.status").read_text()
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
     assert int(peak) * 1024 < 2e9
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_image_updates_are_the_images_that_went_through_a_network_with_a_gradient(smoke, name):
+    metrics = json.loads((smoke[name][1] / "metrics.json").read_text())
+    counted = int((smoke[name][1].parents[1] / f"{name}.updates").read_text())
+    if name != "idea":  # its machine is no network
+        assert metrics["provenance"]["image_updates"] == counted
 
 
 def test_every_notebook_is_tested():
@@ -155,6 +153,15 @@ def test_committed_notebooks_are_stripped(path):
         assert not cell.get("outputs") and cell.get("execution_count") is None
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_run_begins_right_after_the_parameters(path):
+    """So misspelt parameters are noticed: nothing else is in the notebook's namespace yet."""
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    assert "parameters" in cells[1].metadata.tags
+    begin = f'from companion.run import Run\n\nrun = Run("{path.stem}", globals())'
+    assert cells[2].source == begin
+
+
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_profiles_set_only_parameters(path):
     known = papermill.inspect_notebook(ROOT / "notebooks" / f"{path.stem}.ipynb")
@@ -197,7 +204,11 @@ def shell(monkeypatch, tmp_path):
             {"machine": "retinanet"},
             "unknown detector 'retinanet': use 'retinanet_googlenet_fpn'",
         ),
-        ("detection", {"category": "cart"}, "retinanet_googlenet_fpn knows no 'cart', but car"),
+        (
+            "detection",
+            {"category": "cart"},
+            "retinanet_googlenet_fpn has no category 'cart'; try car",
+        ),
         (
             "detection",
             {"box": [120, 112, 400, 172]},
@@ -221,7 +232,7 @@ def shell(monkeypatch, tmp_path):
         ),
         ("psychometrics", {"swept": 300}, "swept = 300: take 1 to count = 36 photos"),
         ("psychometrics", {"data": "nowhere"}, 'no folder nowhere; "packaged" needs none'),
-        ("forensics", {"pairings": ["itslef"]}, "no pairing 'itslef'; there is itself, BGR"),
+        ("forensics", {"pairings": ["itslef"]}, "unknown pairing 'itslef'; use one of itself, BGR"),
     ],
 )
 def test_wrong_parameters_stop_before_the_descent(shell, tmp_path, name, wrong, message):
@@ -233,8 +244,8 @@ def test_wrong_parameters_stop_before_the_descent(shell, tmp_path, name, wrong, 
             if cell.cell_type == "code":
                 begun.append(cell.source)
                 shell.run_cell(cell.source, store_history=True).raise_error()
-    # what takes long has a progress bar
-    assert not any("progress=" in source or "bar(" in source for source in begun)
+    # long work has a progress bar
+    assert not any("run.long(" in source or "bar(" in source for source in begun)
 
 
 def test_labels_of_other_images_are_noticed(tmp_path):
@@ -245,31 +256,44 @@ def test_labels_of_other_images_are_noticed(tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="agrees with only .* labels"):
         execute(tmp_path, "cifar10", data=str(tmp_path / "shuffled.npz"), count=10)
     executed = nbformat.read(tmp_path / "executed.ipynb", as_version=4)  # kept all the same
-    assert any("jnd.companion.run" in c.source for c in executed.cells if c.get("execution_count"))
+    assert any("companion.run" in c.source for c in executed.cells if c.get("execution_count"))
 
 
 def test_the_pipeline_names_the_profiles_it_knows():
     command = snakemake("--dry-run", "--config", "profile=papr")
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode
-    assert (
-        "unknown profile 'papr': choose one of bundled, paper, smoke" in done.stdout + done.stderr
-    )
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    message = "unknown profile 'papr': use one of bundled, paper, smoke"
+    assert process.returncode and message in process.stdout + process.stderr
+
+
+def test_papermill_runs_a_notebook_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    notebook = ROOT / "notebooks" / "idea.ipynb"
+    parameters = ROOT / "notebooks" / "params" / "smoke" / "idea.yaml"
+    command = [sys.executable, "-m", "papermill", notebook, "out.ipynb", "-f", parameters]
+    command += ["-p", "output", tmp_path / "results"]
+    subprocess.run([*map(str, command)], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "results" / "smoke" / "idea" / "metrics.json").exists()
 
 
 def test_a_notebook_says_what_comes_and_where_it_failed(tmp_path):
+    root = copy_repository(tmp_path)
+    parameters = 'profile: str = "bundled"\noutput: str = "results/by-hand"'
     cells = [
         nbformat.v4.new_markdown_cell("# A cup of tea\n\nWith milk."),
+        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell("1 / 0"),
     ]
-    (tmp_path / "notebooks" / "params" / "tiny").mkdir(parents=True)
-    (tmp_path / "notebooks" / "params" / "tiny" / "tea.yaml").write_text("profile: tiny\n")
-    like = nbformat.read(NOTEBOOKS[0], as_version=4)
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata=like.metadata)
-    nbformat.write(notebook, tmp_path / "notebooks" / "tea.ipynb")
-    command = [sys.executable, ROOT / "notebooks" / "run.py", "tea", "tiny"]
-    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
-    assert done.returncode and done.stdout == "A cup of tea: into results/tiny/tea/\n"
-    *_, error, _, where = done.stderr.splitlines()
+    metadata = nbformat.read(NOTEBOOKS[0], as_version=4).metadata
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    nbformat.write(notebook, root / "notebooks" / "tea.ipynb")
+    (root / "notebooks" / "params" / "tiny").mkdir()
+    (root / "notebooks" / "params" / "tiny" / "tea.yaml").write_text("profile: tiny\n")
+    command = [sys.executable, "notebooks/run.py", "tea", "tiny"]
+    process = subprocess.run(
+        command, cwd=root, text=True, capture_output=True, env=environment(root)
+    )
+    assert process.returncode and process.stdout == "A cup of tea: into results/tiny/tea/\n"
+    *_, error, _, where = process.stderr.splitlines()
     assert error == "ZeroDivisionError: division by zero"
-    assert where == "That was In [2] of results/tiny/tea/executed.ipynb"
+    assert where == "That was In [3] of results/tiny/tea/executed.ipynb"

@@ -1,16 +1,14 @@
 """The paper profile from one end to the other, on stand-ins for the files that it downloads.
 
-They have the official names and layouts, and the registry of a copy their hashes; in the copy the
-notebooks' parameters are changed in counts alone.
+These have the official names and layouts, and their hashes are in the registry of a copy; of the
+notebooks' parameters only counts are changed in the copy.
 """
 
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path
@@ -19,19 +17,15 @@ import pytest
 import torch
 import torchvision
 import yaml
+from notebook_files import FILES
 from PIL import Image
-from test_notebooks import FILES
-from test_pipeline import run, snakemake
+from pipeline import copy_repository, environment, run, snakemake
 from torch import Tensor, nn
 
-from jnd.datasets import CIFAR10_ARCHIVE, load_picture, packaged_squares
-from jnd.machines.weights import official_file
-from jnd.support.checkout import ROOT, read_data
-from jnd.support.files import sha256
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from paper import WORK, machines_of  # noqa: E402
+from companion.checkout import read_data
+from companion.files import sha256
+from companion.photos import CIFAR10_ARCHIVE, load_picture, packaged_squares
+from companion.weights import official_file
 
 pytestmark = pytest.mark.slow
 
@@ -51,31 +45,20 @@ COUNTS = {
     | {"scales": [0.5], "alpha_factors": [2.0]},
     "reading": {"photos": FEW, "max_iter": 2, "end_iter": 2},
 }
-LABEL = 6  # of all the stand-ins for CIFAR-10's photos: what two steps of training can teach
+LABEL = 6  # of all stand-ins for CIFAR-10's photos, as two steps of training can teach no more
 RECIPE = {"BATCH = 128": "BATCH = 5", "stages=[(299, 8)]": "stages=[(299, 2)]"}
 WEIGHTS = "results/weights/inception_v3_cifar10.safetensors"
 
-# what a kernel does at its start: of how many images each forward with a gradient was, from then on
-METER = """
-import os, pathlib, torch
-def note(module, given):
-    if type(module).__name__ in {"Machine", "Detector"} and given[0].requires_grad:
-        name = get_ipython().user_ns["run"].notebook
-        with open(pathlib.Path(os.environ["IPYTHONDIR"], name), "a") as file:
-            print(len(given[0]), file=file)
-torch.nn.modules.module.register_module_forward_pre_hook(note)
-"""
-
 
 def classifier(name: str, size: int) -> dict[str, Tensor]:
-    """Random weights that tell photos apart and forget them after an update or two."""
+    """Return random weights whose answers differ between photos and flip after a few updates."""
     options = {"init_weights": False} if name == "inception_v3" else {}
     network = torchvision.models.get_model(name, weights=None, **options)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the statistics are those of the photos
+            module.momentum = None  # takes the photos' own statistics
     nn.init.normal_(network.fc.weight, std=0.1)
     with torch.no_grad():
         network((packaged_squares(6, size)[0] - 127) / 60)
@@ -83,7 +66,7 @@ def classifier(name: str, size: int) -> dict[str, Tensor]:
 
 
 def detector() -> dict[str, Tensor]:
-    """In the official file the batch norm is frozen, and so counts no batches."""
+    """Return random weights; the official file's batch norm is frozen and so counts no batches."""
     network = torchvision.models.detection.retinanet_resnet50_fpn(
         weights=None, weights_backbone=None
     )
@@ -106,7 +89,7 @@ def save_picture(path: Path, picture: Tensor) -> None:
 
 
 def write_mirror(mirror: Path) -> None:
-    """Every file that data/registry.yaml has an address for."""
+    """Write a stand-in for every file that data/registry.yaml has an address for."""
     mirror.mkdir()
     torch.manual_seed(0)
     for name, size in {"inception_v3": 299, "resnet50": 224}.items():
@@ -122,12 +105,8 @@ def write_mirror(mirror: Path) -> None:
 
 
 def copy(root: Path, mirror: Path) -> None:
-    """The repository with the hashes of the mirror's files, fewer counts and a shorter training."""
-    built = shutil.ignore_patterns("_build", "notebooks", "figures")
-    for name in ("jnd", "data", "notebooks", "book"):
-        shutil.copytree(ROOT / name, root / name, ignore=built if name == "book" else None)
-    for name in ("Snakefile", "folder.yaml", "README.md", "CITATION.cff"):
-        shutil.copy(ROOT / name, root)
+    """Copy the repository, with the mirror's hashes, smaller counts and a shorter training."""
+    copy_repository(root, "README.md", "CITATION.cff", "book", "data")
     registry = read_data("registry")
     for file in mirror.iterdir():
         entry = registry["files"][file.name]
@@ -144,13 +123,18 @@ def copy(root: Path, mirror: Path) -> None:
     recipe.write_text(text)
 
 
-def killed_when(there: Path, command: list[str], root: Path) -> None:
-    """Start a command and kill all its processes as soon as a file is there."""
+def kill_when_written(path: Path, command: list[str], root: Path) -> None:
+    """Start a command and kill all its processes as soon as it has written a file."""
     with open(root / "log", "w") as log:
         process = subprocess.Popen(
-            command, cwd=root, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=root,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=environment(root),
         )
-        while not there.exists():
+        while not path.exists():
             assert process.poll() is None, (root / "log").read_text()
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)
@@ -159,21 +143,18 @@ def killed_when(there: Path, command: list[str], root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory):
-    """Where the profile ran, and what Snakemake said after the training was killed."""
+    """The repository in which the profile ran, and the log from after the training was killed."""
     folder = tmp_path_factory.mktemp("paper")
-    root, mirror = folder / "root", folder / "mirror"
+    root = folder / "root"
+    mirror = folder / "mirror"
     write_mirror(mirror)
     copy(root, mirror)
-    startup = root / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "meter.py").write_text(METER)
     options = ["--cores", "all", "--config", "profile=paper"]
     with pytest.MonkeyPatch.context() as patch:
-        for name, where in {"MIRROR": mirror, "CACHE": root / "cache"}.items():
-            patch.setenv(f"JND_{name}", str(where))
-        patch.setenv("PYTHONPATH", str(root))
+        patch.setenv("JND_MIRROR", str(mirror))
+        patch.setenv("JND_CACHE", str(root / "cache"))
         patch.setenv("IPYTHONDIR", str(root / "ipython"))
-        killed_when(root / f"{WEIGHTS}.checkpoint", snakemake(WEIGHTS, *options), root)
+        kill_when_written(root / f"{WEIGHTS}.checkpoint", snakemake(WEIGHTS, *options), root)
         return root, run(snakemake(*options), root)
 
 
@@ -184,8 +165,8 @@ def test_a_killed_training_goes_on(paper):
 @pytest.mark.parametrize("name", FILES)
 def test_every_notebook_leaves_its_files(paper, name):
     folder = paper[0] / "results" / "paper" / name
-    left = {path.name for path in folder.iterdir()} - {"executed.ipynb"}
-    assert left == {*FILES[name].split(), *(["fig1-from-5.png"] if name == "imagenet" else [])}
+    files = {path.name for path in folder.iterdir()} - {"executed.ipynb"}
+    assert files == {*FILES[name].split(), *(["fig1-from-5.png"] if name == "imagenet" else [])}
     assert json.loads((folder / "metrics.json").read_text())["provenance"]["profile"] == "paper"
 
 
@@ -196,12 +177,3 @@ def test_every_claim_is_judged_and_the_prediction_compared(paper):
     page = (paper[0] / "book" / "_build" / "html" / "real-photos.html").read_text()
     compared = page.count("✓ inside") + page.count("✗ outside")
     assert compared == len(read_data("prediction")["interval"]) and "not yet run" not in page
-
-
-@pytest.mark.parametrize("name", WORK)
-def test_the_work_of_a_notebook_is_what_its_cost_is_extrapolated_from(paper, name):
-    metrics = json.loads((paper[0] / "results" / "paper" / name / "metrics.json").read_text())
-    parameters = metrics["provenance"]["parameters"]
-    counted = sum(map(int, (paper[0] / "ipython" / name).read_text().split()))
-    work, of_each = WORK[name](parameters), counted / len(machines_of(parameters))
-    assert work.sure <= of_each <= work.sure + work.to_K

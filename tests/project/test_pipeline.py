@@ -1,59 +1,35 @@
-"""The Snakefile as it is run: a whole folder of photos, on Slurm, and killed at random moments."""
+"""The Snakefile: what an edit reruns, whole folders of photos, Slurm, kills at random moments."""
 
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from safetensors import safe_open
+from pipeline import copy_repository, environment, run, snakemake
+from safetensors.torch import load_file
 
-from jnd.companion.folder import provenance
-from jnd.datasets import packaged_squares
+from companion.checkout import ROOT
+from companion.folder import provenance
+from companion.photos import packaged_squares
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHARDS = 3
 SETTINGS = {"size": 48, "batch": 2, "shard": 4, "max_iter": 60, "alpha": 1e-8, "output": "out"}
 DAEMONS = ["munged", "slurmctld", "slurmd"]
-
-
-def repository(folder: Path) -> Path:
-    """A copy to run in, so that the real one's results are left alone."""
-    shutil.copytree(ROOT / "jnd", folder / "jnd", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "folder.yaml"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("book", "data", "notebooks"):
-        (folder / name).symlink_to(ROOT / name)
-    return folder
-
-
-def snakemake(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--nolock", "--rerun-incomplete", *arguments]
-
-
-def run(command: list[str], root: Path, **environment: str) -> str:
-    """What a command says; it must succeed."""
-    done = subprocess.run(
-        command,
-        cwd=root,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | {"PYTHONPATH": str(root)} | environment,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+IMAGENET = {"imagenet", "comparison", "derivation", "forensics", "pictures"}  # it and its followers
 
 
 def timed(command: list[str], root: Path) -> float:
@@ -64,7 +40,7 @@ def timed(command: list[str], root: Path) -> float:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What follows snakemake's options, for a folder of twelve photos; none flips at once."""
+    """Snakemake's arguments for a folder of twelve photos, none of which flips at once."""
     images = tmp_path_factory.mktemp("photos")
     for i, photo in enumerate(packaged_squares(4 * SHARDS, SETTINGS["size"])[0]):
         Image.fromarray(photo.byte().permute(1, 2, 0).numpy()).save(images / f"{i:02}.png")
@@ -74,13 +50,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, folder):
-    """Where a run was never interrupted, and the seconds it took."""
-    root = repository(tmp_path_factory.mktemp("straight"))
+    """The repository of a run that was never interrupted, and the seconds it took."""
+    root = copy_repository(tmp_path_factory.mktemp("straight"))
     return root, timed(snakemake("--cores", "2", *folder), root)
 
 
 def table_of(root: Path) -> tuple:
-    """The table of a folder and its provenance, without what differs from run to run."""
+    """Read the table of a folder and its provenance, without what differs from run to run."""
     file = root / "out" / "jnd.parquet"
     made = provenance(file)
     del made["date"]
@@ -95,44 +71,104 @@ def test_a_folder_becomes_a_table(straight):
 
 
 def test_only_what_a_changed_photo_concerns_is_repeated(straight, folder):
-    dry, root = snakemake("--dry-run", *folder), straight[0]
-    assert "Nothing to be done" in run(dry, root)
+    root = straight[0]
+    dry_run = snakemake("--dry-run", *folder)
+    assert "Nothing to be done" in run(dry_run, root)
     (images,) = (Path(word[7:]) for word in folder if word.startswith("images="))
     photo = images / "05.png"
     before = photo.stat()
     os.utime(photo)
-    said = run(dry, root)
+    planned = run(dry_run, root)
     os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert "number=00001" in said and "number=00000" not in said and "number=00002" not in said
+    assert "number=00001" in planned
+    assert "number=00000" not in planned and "number=00002" not in planned
+
+
+@contextmanager
+def changed(path: Path) -> Iterator[None]:
+    """Change a Python file for a while."""
+    before = path.stat()
+    content = path.read_text("utf-8")
+    path.write_text(f"{content}\n# changed\n", "utf-8")
+    yield
+    path.write_text(content, "utf-8")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_a_colour_makes_no_shard_stale_and_the_descent_does(straight, folder):
-    dry, root = snakemake("--dry-run", *folder), straight[0]
-    for changed, stale in (("companion/figures/style.py", False), ("descent.py", True)):
-        path = root / "jnd" / changed
-        before, content = path.stat(), path.read_text()
-        path.write_text(f"{content}\n# changed\n")
-        said = run(dry, root)
-        path.write_text(content)
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert ("number=00000" in said) == stale
+    root = straight[0]
+    for path, stale in {"notebooks/companion/style.py": False, "jnd/descent.py": True}.items():
+        with changed(root / path):
+            planned = run(snakemake("--dry-run", *folder), root)
+        assert ("number=00000" in planned) == stale
+
+
+def companion_files(statement: str) -> set[str]:
+    """Return the files of the companion that an import loads."""
+    script = f"""
+import sys
+sys.path[:0] = ["book/_ext", "book/live"]
+{statement}
+print(*(n.split(".")[1] for n in sys.modules if n.startswith("companion.")))
+"""
+    names = run([sys.executable, "-c", script], ROOT).split()
+    return {f"notebooks/companion/{name}.py" for name in names}
+
+
+def test_a_shard_and_the_live_page_depend_on_all_that_they_import():
+    planned = run(snakemake("--dry-run", "--forceall", "results/live"), ROOT)
+    assert companion_files("import export") <= {*re.findall(r"[\w/]+\.py", planned)}
+    options = ["folder", "--config", f"images={ROOT / 'data' / 'photos'}"]
+    planned = run(snakemake("--dry-run", "--forceall", *options), ROOT)
+    assert companion_files("import companion.folder") <= {*re.findall(r"[\w/]+\.py", planned)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A repository whose results are newer than all that they depend on."""
+    root = copy_repository(tmp_path_factory.mktemp("finished"), "README.md", "CITATION.cff", "book")
+    results = [f"results/bundled/{path.stem}/metrics.json" for path in NOTEBOOKS]
+    for made in (*results, "results/bundled/claims.json", "results/live/settings.js"):
+        (root / made).parent.mkdir(parents=True, exist_ok=True)
+        (root / made).touch()
+    (root / "book" / "_build" / "html").mkdir(parents=True)
+    (root / "book" / "_build" / "html" / "index.html").touch()
+    run(snakemake("--touch", "--cores", "1"), root)
+    return root
+
+
+@pytest.mark.parametrize(
+    "path, notebooks",
+    [
+        ("notebooks/companion/studies/imagenet.py", IMAGENET),
+        ("notebooks/companion/studies/forensics.py", {"forensics"}),
+        ("book/_ext/claims.py", set()),
+        ("book/_ext/viewer.py", set()),
+        ("jnd/cost.py", {path.stem for path in NOTEBOOKS}),
+        ("notebooks/companion/statistics.py", {path.stem for path in NOTEBOOKS}),
+    ],
+)
+def test_an_edit_reruns_the_notebooks_that_depend_on_it(finished, path, notebooks):
+    with changed(finished / path):
+        planned = run(snakemake("--dry-run", "--cores", "1"), finished)
+    assert {*re.findall(r"wildcards: profile=bundled, name=(\w+)", planned)} == notebooks
 
 
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ("imagse=photos", "unknown parameter 'imagse': choose of profile, images, output, machine"),
+        ("imagse=photos", "unknown parameter 'imagse': use profile, images, output, machine"),
         ("shard=2000", "shard = 2000: choose 1 to 1000 photos"),
         ("images=nowhere", "no JPEG or PNG in images='nowhere'"),
     ],
 )
 def test_wrong_parameters(wrong, message):
     command = snakemake("--dry-run", "folder", "--config", wrong)
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode and message in done.stdout + done.stderr
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode and message in process.stdout + process.stderr
 
 
-# in the place of notebooks/run.py: leaves what Snakemake waits for, and is quick
+# takes the place of notebooks/run.py: quickly writes the file that Snakemake waits for
 QUICK = """
 import sys
 from pathlib import Path
@@ -143,45 +179,33 @@ sys.exit(sys.argv[1] == "reading" and "no more tea")
 
 
 def test_the_papers_figures_come_first_and_an_error_is_shown(tmp_path):
-    root = repository(tmp_path)
-    for name in ("Makefile", "README.md", "CITATION.cff"):
-        shutil.copy(ROOT / name, root)
-    for name in ("book", "notebooks"):
-        (root / name).unlink()
-        shutil.copytree(
-            ROOT / name, root / name, ignore=shutil.ignore_patterns("_build", "__pycache__")
-        )
+    root = copy_repository(tmp_path, "Makefile", "README.md", "CITATION.cff", "book")
     (root / "notebooks" / "run.py").write_text(QUICK)
     (root / ".venv").symlink_to(sys.prefix)
     command = ["make", "--no-print-directory", "-o", "setup", "reproduce"]
-    done = subprocess.run(command, cwd=root, text=True, capture_output=True)
-    assert done.returncode, done.stderr
-    *steps, end = done.stdout.splitlines()
+    process = subprocess.run(command, cwd=root, text=True, capture_output=True)
+    assert process.returncode, process.stderr
+    *steps, end = process.stdout.splitlines()
     assert steps[:5] == ["imagenet", "cifar10", "detection", "forensics", "reading"]
     assert "no more tea" in steps
-    assert end == "Stopped; all that was said is in results/reproduce.log"
+    assert end == "Stopped; the full log is results/reproduce.log"
     with open(root / "Snakefile", "a") as file:
         file.write('print("a new Snakefile")')
-    assert (
-        "a new Snakefile" in subprocess.run(command, cwd=root, capture_output=True).stdout.decode()
-    )
+    process = subprocess.run(command, cwd=root, text=True, capture_output=True)
+    assert "a new Snakefile" in process.stdout
 
 
-def test_results_that_were_deleted_are_made_again(tmp_path):
-    root = repository(tmp_path)
-    (root / "book").unlink()
-    for made in ("results/live/settings.js", "results/bundled/claims.json", "README.md"):
-        (root / made).parent.mkdir(parents=True, exist_ok=True)
-        (root / made).touch()
-    shutil.copy(ROOT / "CITATION.cff", root)
-    (root / "book" / "_build" / "html").mkdir(parents=True)
-    (root / "book" / "_build" / "html" / "index.html").touch()
-    planned = run(snakemake("--dry-run", "--cores", "1"), root)
+def test_deleted_results_are_made_again(finished):
+    for path in (finished / "results" / "bundled").rglob("metrics.json"):
+        path.rename(path.with_suffix(".moved"))
+    planned = run(snakemake("--dry-run", "--cores", "1"), finished)
+    for path in (finished / "results" / "bundled").rglob("*.moved"):
+        path.rename(path.with_suffix(".json"))
     assert all(f"results/bundled/{path.stem}/metrics.json" in planned for path in NOTEBOOKS)
 
 
 def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bool]:
-    """Start a command and kill all its processes after so many seconds: its words, was it done."""
+    """Start a command, kill all its processes after some seconds; return its log, and if done."""
     with open(root / "log", "w+") as log:
         process = subprocess.Popen(
             command,
@@ -189,7 +213,7 @@ def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bo
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": str(root)},
+            env=environment(root),
         )
         try:
             assert process.wait(after) == 0, (root / "log").read_text()
@@ -198,66 +222,67 @@ def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bo
         return (root / "log").read_text(), process.wait() == 0
 
 
-def saved(root: Path) -> dict[Path, int]:
-    """The iteration that each checkpoint holds."""
-    found = {}
-    for path in root.rglob("*.checkpoint"):
-        with safe_open(path, "pt") as file:
-            found[path] = int(file.metadata()["k"])
-    return found
+def iterations(root: Path) -> dict[Path, int]:
+    """Read the iteration that each checkpoint of a descent holds."""
+    states = {path: load_file(path) for path in root.rglob("*.checkpoint")}
+    return {path: int(state["k"]) for path, state in states.items() if "k" in state}
 
 
-def kill_until_done(arguments: list[str], root: Path, seconds: float, kills: int, seed: int):
-    """Kill Snakemake so many times in all, each in the first half of the seconds that it needs.
+def kill_until_done(
+    arguments: list[str], root: Path, seconds: float, kills: int, seed: int
+) -> Iterator[tuple[Path, str]]:
+    """Kill Snakemake a number of times in all, each in the first half of the seconds it needs.
 
-    Yields each copy of the repository in which it got done, with all that Snakemake said there.
+    Yields each copy of the repository in which it was done in the end, with Snakemake's log there.
     """
     draw = random.Random(seed)
     rounds = count()
     while kills > 0:
-        here = repository(root / f"round{next(rounds)}")
-        said, done = "", False
-        held: dict[Path, int] = {}
+        copy = copy_repository(root / f"round{next(rounds)}")
+        log = ""
+        done = False
+        kept: dict[Path, int] = {}
         while not done:
             after = draw.uniform(0, seconds / 2) if kills > 0 else None
-            words, done = killed(snakemake("--cores", "2", *arguments), here, after)
-            said += words
+            words, done = killed(snakemake("--cores", "2", *arguments), copy, after)
+            log += words
             kills -= not done
-            now = saved(here)
-            for path, k in held.items():  # what was kept is not done again
+            now = iterations(copy)
+            for path, k in kept.items():  # what was kept is not done again
                 outputs = [path.with_name(name) for name in (path.name[:13], "metrics.json")]
                 assert done or any(map(Path.exists, outputs)) or now.get(path, 0) >= k
-            held = now
-        yield here, said
+            kept = now
+        yield copy, log
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_folder_killed_again_and_again_gives_the_same_table(tmp_path, straight, folder, kills):
     expected, made = table_of(straight[0])
-    for root, said in kill_until_done(folder, tmp_path, straight[1], kills, seed=kills):
+    for root, log in kill_until_done(folder, tmp_path, straight[1], kills, seed=kills):
         assert table_of(root)[0].equals(expected) and table_of(root)[1] == made
-        assert said.count("(Rule: folder_shard)") <= SHARDS  # said of each that finishes
+        assert log.count("(Rule: folder_shard)") <= SHARDS  # logged when a shard finishes
 
 
 @pytest.mark.slow
 def test_a_notebook_killed_again_and_again_gives_the_same_numbers(tmp_path):
     target = ["results/smoke/imagenet/metrics.json", "--config", "profile=smoke"]
-    straight = repository(tmp_path / "straight")
+    straight = copy_repository(tmp_path / "straight")
     seconds = timed(snakemake("--cores", "2", *target), straight)
     expected = straight / "results" / "smoke" / "imagenet"
-    for root, said in kill_until_done(target, tmp_path, seconds, kills=20, seed=20):
-        found = root / "results" / "smoke" / "imagenet"
+    for root, log in kill_until_done(target, tmp_path, seconds, kills=20, seed=20):
+        resumed = root / "results" / "smoke" / "imagenet"
         for name in ("images.safetensors", "k.csv", "table1.csv"):
-            assert (found / name).read_bytes() == (expected / name).read_bytes()
-        values = [json.loads((f / "metrics.json").read_text())["values"] for f in (found, expected)]
-        assert values[0] == values[1]
-        assert said.count("(Rule: notebook)") == 1
+            assert (resumed / name).read_bytes() == (expected / name).read_bytes()
+        metrics = [json.loads((f / "metrics.json").read_text()) for f in (resumed, expected)]
+        assert metrics[0]["values"] == metrics[1]["values"]
+        assert log.count("(Rule: notebook)") == 1
 
 
 @pytest.fixture
 def slurm(tmp_path):
-    """The environment for Slurm's commands: a cluster of this machine alone, without accounting."""
-    if missing := [name for name in DAEMONS if not shutil.which(name)]:
+    """The variables for Slurm's commands: a cluster of this machine alone, without accounting."""
+    missing = [name for name in DAEMONS if not shutil.which(name)]
+    if missing:
         pytest.skip(f"no {', '.join(missing)}: apt-get install slurm-wlm munge")
     if os.geteuid():
         pytest.skip("only root can start Slurm's daemons")
@@ -292,7 +317,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
     srun.parent.mkdir()
     srun.write_text(f'#!/bin/sh\nSLURM_CONF={config} exec {shutil.which("srun")} "$@"\n')
     srun.chmod(0o755)
-    environment = {"SLURM_CONF": str(config), "PATH": f"{srun.parent}:{os.environ['PATH']}"}
+    variables = {"SLURM_CONF": str(config), "PATH": f"{srun.parent}:{os.environ['PATH']}"}
     files = [f"--{kind}-file={tmp_path}/munge.{kind}" for kind in ("key", "log", "pid", "seed")]
     commands = [
         ["munged", "--foreground", "--force", f"--socket={munge}", *files],
@@ -304,13 +329,13 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
         for command in commands:
             log = open(tmp_path / f"{command[0]}.out", "w")
             started.append(
-                subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment)
+                subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | variables)
             )
             time.sleep(1)
         for _ in range(60):
             state = subprocess.run(
                 ["sinfo", "--noheader", "--format=%t"],
-                env=os.environ | environment,
+                env=os.environ | variables,
                 capture_output=True,
                 text=True,
             ).stdout.strip()
@@ -318,7 +343,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
                 break
             time.sleep(1)
         assert state == "idle", "\n".join(f.read_text() for f in tmp_path.glob("*.out"))
-        yield environment
+        yield variables
     finally:
         for process in reversed(started):
             process.terminate()
@@ -327,7 +352,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
 
 @pytest.mark.slow
 def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
-    root = repository(tmp_path / "root")
+    root = copy_repository(tmp_path / "root")
     command = snakemake(
         *folder,
         "--executor",
@@ -344,6 +369,6 @@ def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
         "mem_mb=1000",
         "runtime=60",
     )
-    said = run(command, root, **slurm)
-    assert said.count("submitted with SLURM jobid") >= SHARDS, said
+    log = run(command, root, **slurm)
+    assert log.count("submitted with SLURM jobid") >= SHARDS, log
     assert table_of(root)[0].equals(table_of(straight[0])[0])

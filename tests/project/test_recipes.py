@@ -1,26 +1,22 @@
-"""The training recipes: what they share, and a small run of the one for CIFAR-10."""
+"""The training recipes: their common parts, and a small run of the one for CIFAR-10."""
 
 import io
 import sys
 import tarfile
-from pathlib import Path
 
+import cifar10
 import pytest
 import torch
 import torchvision
 from PIL import Image
+from road import HEIGHT, WIDTH, render
 from safetensors import safe_open
 from torch import nn
+from training import accuracy, fit, normalised, save_weights
 
-from jnd import load_machine
-from jnd.datasets import read_rgb
-from jnd.support.registry import fetch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "data" / "recipes"))
-
-import cifar10  # noqa: E402
-from road import HEIGHT, WIDTH, render  # noqa: E402
-from training import accuracy, fit, normalised, save_weights  # noqa: E402
+from companion.photos import read_rgb
+from companion.registry import fetch
+from companion.zoo import load_machine
 
 
 def model():

@@ -1,13 +1,20 @@
-"""The predictions against machines of which everything is known."""
+"""The predictions against machines with closed forms."""
 
 import pytest
 import torch
 from torch import nn
 
+from companion.studies.derivation import (
+    LastUpdates,
+    measured_against_predicted,
+    psnr_against_alpha,
+    rest,
+    slope,
+    updates_to_K,
+)
+from companion.studies.idea import Plane
 from jnd.cost import Cost
 from jnd.descent import find_jnd
-from jnd.machines import Plane
-from jnd.studies.derivation import rest, slope, updates_to_K
 from jnd.trajectory import distance
 
 NORMAL = torch.tensor([[[0.06, -0.02]], [[0.01, 0.03]]], dtype=torch.float64)
@@ -36,7 +43,8 @@ def test_the_slope_of_a_plane_is_its_normal(machine, x0):
 def test_the_slope_is_that_of_finite_differences(generator):
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.Tanh(), nn.Linear(7, 5)).double()
     x = 255 * torch.rand(2, 3, 2, 2, generator=generator, dtype=torch.float64)
-    label, step = torch.tensor([0, 3]), torch.zeros(2, 3, 2, 2, dtype=torch.float64)
+    label = torch.tensor([0, 3])
+    step = torch.zeros(2, 3, 2, 2, dtype=torch.float64)
     network[1].weight.data /= 255
     step[:, 1, 0, 1] = 1e-3
     at, ahead, behind = (slope(network, y, label) for y in (x, x + step, x - step))
@@ -53,36 +61,36 @@ def test_K_on_a_plane(machine, x0):
     label = torch.ones(3, dtype=torch.int64)
     at = slope(machine, x0, label)
     alpha = 5e-5
-    found = find_jnd(machine, x0, alpha=alpha, max_iter=5000, cost=Cost.arm("none"), stop_at_K=True)
+    K = find_jnd(machine, x0, alpha=alpha, max_iter=5000, cost=Cost.arm("none"), stop_at_K=True).K
     predicted = updates_to_K(at, at.steepness, alpha)
-    assert found.K.min() > 50
-    assert found.K.tolist() == pytest.approx(predicted.tolist(), rel=0.02)
+    assert K.min() > 50
+    assert K.tolist() == pytest.approx(predicted.tolist(), rel=0.02)
 
 
 def test_K_with_a_runner_up(x0):
-    """Two others that share what is not the label's flip it before it falls to one half."""
+    """With two other classes that share the rest, the answer flips before p(y) is one half."""
     linear = nn.Linear(4, 3, dtype=torch.float64)
     with torch.no_grad():
         linear.weight.zero_()[0] = 0.01
         linear.bias.zero_()[0] = -3.5
     machine = nn.Sequential(nn.Flatten(), linear)
-    found = find_jnd(
+    trajectory = find_jnd(
         machine, x0, label=0, alpha=5e-4, max_iter=5000, cost=Cost.arm("none"), stop_at_K=True
     )
     at = slope(machine, x0, torch.zeros(3, dtype=torch.int64))
     assert at.runner_up.tolist() == pytest.approx([0.5] * 3)
     predicted = updates_to_K(at, at.steepness, 5e-4)
-    assert found.K.tolist() == pytest.approx(predicted.tolist(), rel=0.02)
+    assert trajectory.K.tolist() == pytest.approx(predicted.tolist(), rel=0.02)
 
 
 def test_a_steady_gradient_comes_to_rest_where_it_balances_the_distance(machine, x0):
     label = torch.ones(3, dtype=torch.int64)
     strength = 4.0
-    found = find_jnd(machine, x0, alpha=0.01, max_iter=300, cost=Cost(strength, 0.0, 0.0))
-    at = slope(machine, found.x_end, label)
-    hopeless = machine(found.x_end).softmax(1)[:, 0]  # 1 − p(y), nearly 1
-    r = distance(found.x_end, x0) / 255
-    aligned = at.aligned(found.x_end - x0)
+    trajectory = find_jnd(machine, x0, alpha=0.01, max_iter=300, cost=Cost(strength, 0.0, 0.0))
+    at = slope(machine, trajectory.x_end, label)
+    hopeless = machine(trajectory.x_end).softmax(1)[:, 0]  # 1 − p(y), nearly 1
+    r = distance(trajectory.x_end, x0) / 255
+    aligned = at.aligned(trajectory.x_end - x0)
     assert aligned.tolist() == pytest.approx([1, 1, 1])
     predicted = rest(hopeless * at.steepness, aligned, 1e-9, strength)
     assert r.tolist() == pytest.approx(predicted.tolist(), rel=1e-3)
@@ -91,15 +99,56 @@ def test_a_steady_gradient_comes_to_rest_where_it_balances_the_distance(machine,
 @pytest.mark.parametrize("aligned", [0.0, 0.05, 1.0])
 def test_gradients_that_turn_at_every_step(aligned, generator):
     """The recursion itself, with gradients of one length and a random direction each."""
-    alpha, strength, g, size = 0.01, 1.0, 3.0, 5000
-    x, ways = torch.ones(size, dtype=torch.float64) / size, []
+    alpha = 0.01
+    strength = 1.0
+    g = 3.0
+    size = 5000
+    x = torch.ones(size, dtype=torch.float64) / size
+    distances = []
     for _ in range(600):
         away = x / x.norm()
         noise = torch.randn(size, generator=generator, dtype=torch.float64)
         noise -= (noise @ away) * away
         push = g * (aligned * away + abs(1 - aligned**2) ** 0.5 * noise / noise.norm())
         x = (1 - 2 * alpha * strength) * x + alpha * push
-        ways.append(x.norm().item())
+        distances.append(x.norm().item())
     one = torch.ones(1, dtype=torch.float64)
     predicted = rest(g * one, aligned * one, alpha, strength).item()
-    assert sum(ways[-200:]) / 200 == pytest.approx(predicted, rel=0.03)
+    assert sum(distances[-200:]) / 200 == pytest.approx(predicted, rel=0.03)
+
+
+def test_the_last_updates_are_averaged(machine, x0):
+    """Of x(N − 2), x(N − 1) and x(N); the gradient of a plane is the same at each."""
+    label = torch.ones(3, dtype=torch.int64)
+    last = LastUpdates(machine, label, 3)
+    trajectory = find_jnd(machine, x0, label=label, alpha=0.01, max_iter=20, watch=[last])
+    steepness, aligned, r = last.means()
+    assert torch.allclose(steepness, 255 * NORMAL.norm().expand(3))
+    assert torch.allclose(r, trajectory.distance[-3:].mean(0) / 255)
+    assert (aligned > 0.9).all()
+
+
+def test_a_descent_shorter_than_the_last_updates_is_averaged_whole(machine, x0):
+    label = torch.ones(3, dtype=torch.int64)
+    last = LastUpdates(machine, label, 10)
+    trajectory = find_jnd(machine, x0, label=label, alpha=0.01, max_iter=2, watch=[last])
+    assert torch.allclose(last.means()[2], trajectory.distance.mean(0) / 255)
+
+
+def test_predictions_are_drawn_beside_the_line_of_equality():
+    measured = torch.tensor([1.0, 10.0])
+    predicted = {"one": torch.tensor([2.0, 20.0]), "two": torch.tensor([1.0, 10.0])}
+    (axis,) = measured_against_predicted({"K": (measured, predicted)}).axes
+    one, two, equality = axis.lines
+    assert one.get_xydata().tolist() == [[2, 1], [20, 10]]
+    assert two.get_xydata().tolist() == [[1, 1], [10, 10]]
+    assert equality.get_xdata().tolist() == equality.get_ydata().tolist() == [*axis.get_xlim()]
+    assert axis.get_xlim() == axis.get_ylim()
+
+
+def test_psnr_is_drawn_at_each_learning_rate_beside_the_printed_one():
+    figure = psnr_against_alpha([0.1, 0.01], {"cat": torch.tensor([36.0, 39.0])}, 38.8)
+    curve, printed = figure.axes[0].lines
+    assert curve.get_xydata().tolist() == [[0.1, 36], [0.01, 39]] and curve.get_label() == "cat"
+    assert printed.get_ydata()[0] == 38.8
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0.1", "0.01"]

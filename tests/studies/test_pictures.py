@@ -1,26 +1,32 @@
 """Pictures that fool, against a plane, where all is known, and against Pillow."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 from units import GREY
 
-from jnd.cost import Cost
-from jnd.datasets import packaged_squares, save_png
-from jnd.descent import find_jnd
-from jnd.studies.pictures import (
+from companion.photos import packaged_squares
+from companion.studies.pictures import (
     TREATMENTS,
     StraightThrough,
     halved,
-    pictures_of,
+    jnd_of_pictures,
+    pictures_by_method,
+    read_descents,
     survival,
+    survival_figure,
     up_or_down,
 )
-from jnd.trajectory import distance, eight_bit
+from jnd.cost import Cost
+from jnd.descent import find_jnd
+from jnd.pictures import eight_bit, save_png
+from jnd.trajectory import distance
 
 NONE = Cost.arm("none")
 
@@ -30,7 +36,8 @@ class Plane(nn.Module):
 
     def __init__(self, w, margin):
         super().__init__()
-        self.w, self.margin = nn.Parameter(w), margin
+        self.w = nn.Parameter(w)
+        self.margin = margin
 
     def forward(self, x):
         beyond = ((x - 100) * self.w).flatten(1).sum(1) - self.margin
@@ -53,10 +60,10 @@ def test_up_or_down_is_the_greedy_answer_to_the_knapsack(w, x0):
     gained = w.abs().flatten().sort(descending=True).values.cumsum(0)
     for share in 0.1, 0.2, 0.3:
         machine = Plane(w, share * w.abs().sum().item())
-        found = find_jnd(machine, x0, target=1, cost=NONE, alpha=0.01 / GREY, stop_at_K=True)
-        picture = up_or_down(machine, found)
+        plain = find_jnd(machine, x0, target=1, cost=NONE, alpha=0.01 / GREY, stop_at_K=True)
+        picture = up_or_down(machine, plain.objective, x0, plain.x_jnd)
         assert machine(picture).argmax() == 1 and torch.equal(picture, eight_bit(picture))
-        assert found.K > 0 and (found.x_jnd - x0).abs().max() < 1  # so that a level is the next one
+        assert plain.K > 0 and (plain.x_jnd - x0).abs().max() < 1  # so that a level is the next one
         needed = (gained > machine.margin).int().argmax() + 1
         assert distance(picture, x0).item() == pytest.approx(math.sqrt(needed))
         least = changes.norm(dim=1)[changes @ w.flatten() > machine.margin].min()
@@ -67,10 +74,12 @@ def test_up_or_down_says_when_no_rounding_suffices(x0):
     """At white all pixels can go no further up; without x(K) there is nothing to round."""
     machine = Plane(torch.ones(3, 2, 2, dtype=torch.float64), 155 * 12 + 1)
     white = torch.full_like(x0, 255.0)
-    found = find_jnd(machine, white, cost=NONE, alpha=1 / GREY, stop_at_K=True)
-    assert found.K.item() > 0 and up_or_down(machine, found).isnan().all()
+    plain = find_jnd(machine, white, cost=NONE, alpha=1 / GREY, stop_at_K=True)
+    assert plain.K.item() > 0
+    assert up_or_down(machine, plain.objective, white, plain.x_jnd).isnan().all()
     never = find_jnd(machine, x0, cost=NONE, alpha=1e-6 / GREY, max_iter=1)
-    assert never.K.item() == -1 and up_or_down(machine, never).isnan().all()
+    assert never.K.item() == -1
+    assert up_or_down(machine, never.objective, x0, never.x_jnd).isnan().all()
 
 
 def test_the_straight_through_gradient_is_that_of_the_picture(generator):
@@ -86,40 +95,67 @@ def test_the_straight_through_gradient_is_that_of_the_picture(generator):
     x.requires_grad_()
     answer = StraightThrough(Curved())(x)
     assert torch.equal(answer, Curved()(eight_bit(x)))
-    steps, picture = 1e-5 * torch.eye(12, dtype=x.dtype).view(12, 3, 2, 2), eight_bit(x.detach())
-    for of in range(2):
-        (gradient,) = torch.autograd.grad(answer[:, of].sum(), x, retain_graph=True)
-        up, down = Curved()(picture + steps)[:, of], Curved()(picture - steps)[:, of]
-        assert torch.allclose(gradient.flatten(), (up - down) / 2e-5, atol=1e-8)
+    steps = 1e-5 * torch.eye(12, dtype=x.dtype).view(12, 3, 2, 2)
+    picture = eight_bit(x.detach())
+    for logit in range(2):
+        (gradient,) = torch.autograd.grad(answer[:, logit].sum(), x, retain_graph=True)
+        difference = (Curved()(picture + steps) - Curved()(picture - steps))[:, logit]
+        assert torch.allclose(gradient.flatten(), difference / 2e-5, atol=1e-8)
     assert (picture - x).abs().max() > 0.3
 
 
-def test_the_four_ways_on_a_plane(w, x0, tmp_path):
+def test_the_four_methods_on_a_plane(w, x0, tmp_path):
     """Towards class 1: x(k) = 100 + c(k)w with c(k + 1) = c(k) + α σ(margin − c(k)‖w‖²)."""
-    margin, alpha = 4.0, 0.05
+    margin = 4.0
+    alpha = 0.05
     machine = Plane(w, margin)
-    plain, found = pictures_of(
-        machine, x0, label=torch.tensor([0]), target=torch.tensor([1]), cost=NONE,
-        alpha=alpha / GREY, max_iter=400,
-    )  # fmt: skip
-    squared, c, path = w.square().sum().item(), 0.0, [x0]
+
+    def descend(network, **options):
+        return find_jnd(
+            network, x0, label=0, target=1, cost=NONE, alpha=alpha / GREY, max_iter=400,
+            stop_at_K=True, **options,
+        )  # fmt: skip
+
+    plain = descend(machine)
+    straight = descend(StraightThrough(machine))
+    first = descend(machine, pixels="8bit")
+    pictures = pictures_by_method(machine, plain.objective, x0, plain, straight, first)
+    squared = w.square().sum().item()
+    c = 0.0
+    path = [x0]
     for _ in range(400):
         c += alpha / (1 + math.exp(c * squared - margin))
         path.append(x0 + c * w)
-    fools = [machine(x)[0, 1].item() > 0 for x in path]
-    rounded_fools = [machine(eight_bit(x))[0, 1].item() > 0 for x in path]
-    assert plain.K.tolist() == found["x(K), rounded"].K.tolist() == [fools.index(True)]
-    assert torch.equal(found["x(K), rounded"].x, eight_bit(path[fools.index(True)]))
-    later = found["first on the path"]
-    assert later.K.tolist() == [rounded_fools.index(True)] and later.K > plain.K
-    assert torch.equal(later.x, eight_bit(path[later.K.item()]))
-    for way in "first on the path", "x(K), up or down", "straight-through":
-        assert machine(found[way].x).argmax() == 1
-        save_png(tmp_path / f"{way}.png", found[way].x[0])
-        with Image.open(tmp_path / f"{way}.png") as file:
+    K = [machine(x)[0, 1].item() > 0 for x in path].index(True)
+    K_of_picture = [machine(eight_bit(x))[0, 1].item() > 0 for x in path].index(True)
+    assert plain.K.tolist() == pictures["x(K), rounded"].K.tolist() == [K]
+    assert torch.equal(pictures["x(K), rounded"].x_jnd, eight_bit(path[K]))
+    later = pictures["first on the path"]
+    assert later.K.tolist() == [K_of_picture] and later.K > plain.K
+    assert torch.equal(later.x_jnd, eight_bit(path[K_of_picture]))
+    for method in "first on the path", "x(K), up or down", "straight-through":
+        picture = pictures[method].x_jnd
+        assert machine(picture).argmax() == 1
+        save_png(tmp_path / f"{method}.png", picture[0])
+        with Image.open(tmp_path / f"{method}.png") as file:
             read = torch.tensor(np.array(file)).permute(2, 0, 1)
         assert machine(read.to(x0)[None]).argmax() == 1
-    assert found["straight-through"].K < later.K  # until a pixel moves its slope is that of x(0)
+    assert pictures["straight-through"].K < later.K  # until a pixel moves its slope is that of x(0)
+
+
+def test_descents_are_read_where_they_lead_away(tmp_path):
+    images = torch.rand(2, 2, 3, 4, 4)
+    save_file(
+        {"x_jnd.full": images[0].clone(), "picture": images[1].clone()},
+        tmp_path / "images.safetensors",
+    )
+    values = {"target": None, "arms": {"full": {"K": [3, -1]}}, "pictures": {"K": [5, 6]}}
+    (tmp_path / "metrics.json").write_text(json.dumps({"values": values}))
+    plain, first = read_descents(tmp_path, torch.device("cpu"))
+    assert plain.K.tolist() == [3, -1] and first.K.tolist() == [5, 6]
+    assert torch.equal(torch.stack((plain.x_jnd, first.x_jnd)), images)
+    (tmp_path / "metrics.json").write_text(json.dumps({"values": values | {"target": ["cup"]}}))
+    assert read_descents(tmp_path, torch.device("cpu")) is None
 
 
 def test_half_the_size_and_back_is_pillows(generator):
@@ -149,17 +185,42 @@ def test_what_survives_is_counted_where_the_photo_keeps_its_answer():
         "coarse": torch.stack((x0[0] + 4 * coarse, x0[1])),
         "none": torch.full_like(x0, torch.nan),
     }
-    of = survival(machine, other, x0, pictures)
-    png, half, another = (
-        of[t] for t in ("saved as PNG", "half the size and back", "another network")
-    )
+    survived = survival(machine, other, x0, pictures)
+    png = survived["saved as PNG"]
+    half = survived["half the size and back"]
+    another = survived["another network"]
     assert png["fine"].tolist() == [1, 1] and another["fine"].tolist() == [0, 0]
     assert png["coarse"].tolist() == [0, 0] and another["coarse"].tolist() == [1, 0]
     # of the second the photo itself turns grey: nothing can be said of its picture
     assert half["fine"].nan_to_num(-1).tolist() == [0, -1]
-    for treated in of.values():
+    for treated in survived.values():
         assert treated["none"].nan_to_num(0).tolist() == [0, 0]
     # seen the other way round, coarse chequers outlive half the size, and JPEG
     outlives = survival(other, machine, grey, {"coarse": grey + 4 * coarse})
     for treatment in TREATMENTS:
         assert outlives[treatment]["coarse"].tolist() == [1, 1], treatment
+
+
+def test_pictures_are_marked_in_the_row_of_their_pair():
+    pictures = {
+        "rounded": torch.tensor([torch.nan, torch.nan]),
+        "first": torch.tensor([0.2, torch.nan]),
+    }
+    (axis,) = jnd_of_pictures(torch.tensor([0.1, 0.3]), pictures, ["cat, away", "cat, cup"]).axes
+    floating, first = axis.lines
+    assert floating.get_ydata().tolist() == [0, 1]
+    assert floating.get_xdata().tolist() == pytest.approx([0.1, 0.3])
+    assert first.get_label() == "first" and first.get_xdata()[0] == pytest.approx(0.2)
+    (spans,) = axis.collections
+    assert spans.get_segments()[0][:, 0].tolist() == pytest.approx([0.1, 0.2])
+
+
+def test_shares_that_survive_are_marked_in_the_row_of_the_treatment():
+    shares = {"PNG": {"a": 1.0, "b": 0.5}, "JPEG": {"a": 0.25, "b": 0.0}}
+    (axis,) = survival_figure(shares).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["PNG", "JPEG"]
+    assert {line.get_label(): list(line.get_xdata()) for line in axis.lines} == {
+        "a": [1.0, 0.25],
+        "b": [0.5, 0.0],
+    }
+    assert all(np.round(line.get_ydata()).tolist() == [0, 1] for line in axis.lines)

@@ -1,0 +1,117 @@
+"""Tools for any network: freeze it, make it deterministic, fold batch norm, resize its input."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import symbolic_trace
+from torch.fx.experimental.optimization import fuse
+from torch.nn.functional import interpolate
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Inside: eval mode, no gradients for parameters. After: as before, buffers included."""
+    modes = [(m, m.training) for m in module.modules()]
+    gradients = [(p, p.requires_grad) for p in module.parameters()]
+    buffers = [(b, b.clone()) for b in module.buffers()]
+    try:
+        module.eval().requires_grad_(False)
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, requires_grad in gradients:
+            p.requires_grad_(requires_grad)
+        with torch.no_grad():
+            for b, saved in buffers:
+                b.copy_(saved)
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Inside, CUDA gives the same bits each time, in exact float32; after, it is set as before.
+
+    Operations take their deterministic form; PyTorch warns of one that has none. A CPU needs
+    nothing of this.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by PyTorch
+    cudnn: Any = torch.backends.cudnn  # newer than the stubs
+    backends: list[Any] = [torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn]
+    mode = torch.get_deterministic_debug_mode()
+    benchmark = cudnn.benchmark
+    cudnn_deterministic = cudnn.deterministic
+    precisions = [backend.fp32_precision for backend in backends]
+    try:
+        torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn, 2: refuse
+        cudnn.benchmark = False
+        cudnn.deterministic = True
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+        cudnn.benchmark = benchmark
+        cudnn.deterministic = cudnn_deterministic
+        for backend, precision in zip(backends, precisions, strict=True):
+            backend.fp32_precision = precision
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy in eval mode with batch norm folded into the convolutions: the same map, faster.
+
+    Where torch.fx cannot trace the network, its children are folded one by one.
+    """
+    return _folded(deepcopy(network).eval())
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    modules = dict(network.named_modules())
+    if not any(isinstance(module, _BatchNorm) for module in modules.values()):
+        return network
+    if not _can_be_folded(network, modules):
+        for name, child in network.named_children():
+            setattr(network, name, _folded(child))
+        return network
+    return fuse(network)
+
+
+def _can_be_folded(network: nn.Module, modules: dict[str, nn.Module]) -> bool:
+    if len(signature(network.forward).parameters) != 1:  # tracing would take options for tensors
+        return False
+    if any(module._forward_hooks or module._forward_pre_hooks for module in modules.values()):
+        return False  # tracing loses them
+    try:
+        nodes = symbolic_trace(network).graph.nodes
+    except Exception:  # a forward that looks at its numbers may raise anything
+        return False
+    calls = [node.target for node in nodes if node.op == "call_module"]
+    calls = [name for name in calls if any(True for _ in modules[name].parameters())]
+    read_layers = {node.target.rpartition(".")[0] for node in nodes if node.op == "get_attr"}
+    # a layer that is called twice, or whose weight is also read, must stay as it is
+    return len(calls) == len(set(calls)) and not read_layers & set(calls)
+
+
+def resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize images (B, C, H, W) to ``size``, (height, width): bilinear and antialiased.
+
+    The same map as ``interpolate``, written as two matrix products: on a GPU the gradient of
+    ``interpolate`` varies from run to run (``upsample_bilinear2d_aa_backward`` adds in any order).
+    """
+
+    def matrix(old: int, new: int) -> Tensor:
+        unit = torch.eye(old, dtype=x.dtype, device=x.device)
+        return interpolate(unit[None, None], (new, old), mode="bilinear", antialias=True)[0, 0]
+
+    rows = matrix(x.shape[2], size[0])
+    columns = matrix(x.shape[3], size[1])
+    return rows @ x @ columns.T

@@ -1,1 +1,0 @@
-"""Support for long runs and outside files: the GPU, interrupted work, files checked by hash."""

@@ -1,0 +1,20 @@
+"""The repository that these notebooks belong to, and the YAML files of its ``data/``."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def data_folder() -> Path:
+    """Return the repository's ``data/``."""
+    return ROOT / "data"
+
+
+@cache
+def read_data(name: str) -> dict[str, Any]:
+    """Return the content of a YAML file of ``data/``, such as ``"registry"`` or ``"paper"``."""
+    return yaml.safe_load((data_folder() / f"{name}.yaml").read_text(encoding="utf-8"))

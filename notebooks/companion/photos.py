@@ -1,0 +1,252 @@
+"""Photos and data sets, registered (data/registry.yaml) or in files, as pixels 0..255."""
+
+import difflib
+import tarfile
+import zipfile
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop, crop, resize
+
+from companion.files import sha256
+from companion.registry import fetch, registered
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""CIFAR-10's categories, in the order of its labels."""
+CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
+
+
+def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]]:
+    """Load square photos.
+
+    A photo is cut to its registered crop, or else to its central square, and resized (bilinear,
+    antialiased, to whole grey levels, as an 8-bit file stores them).
+
+    Args:
+        names: in the registry, or paths of files; at least one.
+        size: side of the result, pixels.
+
+    Returns:
+        the photos, (B, 3, size, size) float32 in 0..255, and the SHA-256 of each file by name.
+
+    Raises:
+        ValueError: unknown name, size below 1, or a picture that is not 8-bit RGB.
+        OSError: a photo could not be fetched or read.
+    """
+    if size < 1:
+        raise ValueError(f"size = {size}, but a photo has at least 1 pixel")
+    if not names:
+        raise ValueError("no photo is named")
+    # all names are checked before anything is fetched
+    sources = [photo_source(name) for name in names]
+    photos = []
+    hashes = {}
+    for name, (file, box) in zip(names, sources, strict=True):
+        path = _path(file)
+        pixels = read_rgb(path)
+        if box:
+            left, top, side = box
+            pixels = crop(pixels, top, left, side, side)
+        photos.append(central_square(pixels, size))
+        hashes[name] = sha256(path)
+    return torch.stack(photos).float(), hashes
+
+
+def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
+    """Load a whole picture and resize it like :func:`load_photos`, keeping its shape.
+
+    Args:
+        name: in the registry, or the path of a file.
+        long_side: of the result, pixels.
+
+    Returns:
+        the picture, (1, 3, H, W) float32 in 0..255, and the SHA-256 of its file by name.
+
+    Raises:
+        ValueError: unknown name, ``long_side`` below 1, or a picture that is not 8-bit RGB.
+        OSError: it could not be fetched or read.
+    """
+    if long_side < 1:
+        raise ValueError(f"size = {long_side}, but a picture has at least 1 pixel")
+    file, _ = photo_source(name)
+    path = _path(file)
+    pixels = read_rgb(path)
+    sides = [max(1, round(side * long_side / max(pixels.shape[1:]))) for side in pixels.shape[1:]]
+    return resize(pixels, sides, antialias=True)[None].float(), {name: sha256(path)}
+
+
+def load_cifar10(source: str | Path, train: bool = False) -> tuple[Tensor, Tensor, dict[str, str]]:
+    """Load CIFAR-10 or a part of it.
+
+    Args:
+        source: ``"official"``, the registered archive of the data set (binary version), or the
+            path of a file: a copy of that archive, or an .npz with the arrays ``images``,
+            (N, 32, 32, 3) uint8, and ``labels``, (N,).
+        train: take the archive's 50,000 training images, not its 10,000 test images.
+
+    Returns:
+        images (N, 3, 32, 32) uint8, labels (N,) int64 in the order of :data:`CIFAR10`, and the
+        SHA-256 of the file by its name.
+
+    Raises:
+        ValueError: the file is damaged or holds something else.
+        OSError: it is missing or could not be fetched.
+    """
+    path = fetch(CIFAR10_ARCHIVE) if source == "official" else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f'no data file {path}; "official" fetches CIFAR-10')
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                images = arrays["images"]
+                labels = arrays["labels"]
+        else:
+            images, labels = _read_cifar10_archive(path, train)
+    except (KeyError, EOFError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}): it is damaged, or neither an .npz with the arrays "
+            "images and labels nor CIFAR-10's archive cifar-10-binary.tar.gz; download it again"
+        ) from error
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (32, 32, 3):
+        raise ValueError(
+            f"{path}: images must be (N, 32, 32, 3) uint8, not {images.shape} {images.dtype}"
+        )
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: labels must be one whole number for each of the {len(images)} images, "
+            f"not {labels.shape} {labels.dtype}"
+        )
+    if len(labels) and not (0 <= labels.min() and labels.max() < len(CIFAR10)):
+        raise ValueError(
+            f"{path}: labels go from {labels.min()} to {labels.max()}, CIFAR-10's from 0 to 9"
+        )
+    pixels = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+    return pixels, torch.tensor(labels.astype(np.int64)), {path.name: sha256(path)}
+
+
+def packaged_squares(count: int, size: int) -> tuple[Tensor, dict[str, str]]:
+    """Cut squares at random, but the same each time, from the photos that packages ship.
+
+    Returns:
+        resized squares (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each
+        of P photos; square i is cut from photo i % P.
+    """
+    shipped = {registered("photos")[name]["file"] for name in packaged_photos()}
+    files = [name for name in registered("files") if name in shipped]
+    photos = [read_rgb(fetch(name)) for name in files]
+    generator = torch.Generator().manual_seed(0)
+    squares = []
+    for i in range(count):
+        photo = photos[i % len(photos)]
+        height, width = photo.shape[1:]
+        relative_side, down, across = torch.rand(3, generator=generator).tolist()
+        side = round(min(height, width) * (0.25 + 0.75 * relative_side))
+        top = round((height - side) * down)
+        left = round((width - side) * across)
+        squares.append(resize(crop(photo, top, left, side, side), [size, size], antialias=True))
+    return torch.stack(squares).float(), {name: sha256(fetch(name)) for name in files}
+
+
+def load_squares(source: str, count: int, size: int) -> tuple[Tensor, dict[str, str]]:
+    """Load many square photos.
+
+    Args:
+        source: ``"packaged"`` for :func:`packaged_squares`, or a folder of pictures, whose first
+            ones by name are taken.
+        count: how many.
+        size: side of the result, pixels.
+
+    Returns:
+        images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each file.
+
+    Raises:
+        ValueError: there are too few pictures, or one that is not 8-bit RGB.
+        OSError: no such folder, or a picture that cannot be read.
+    """
+    if source == "packaged":
+        return packaged_squares(count, size)
+    if not Path(source).is_dir():
+        raise FileNotFoundError(f'no folder {source}; "packaged" needs none')
+    files = sorted(str(path) for path in Path(source).iterdir() if path.is_file())[:count]
+    if len(files) < count:
+        raise ValueError(f"{source} has {len(files)} pictures, {count} are needed")
+    return load_photos(files, size)
+
+
+def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
+    """Look a photo up, among the registered ones and among files.
+
+    Returns:
+        the name of its registered file or the path of the user's, and its crop if it has one.
+
+    Raises:
+        ValueError: neither registered nor a file.
+    """
+    path = Path(name)
+    # a name without a folder or an ending may be that of a registered photo
+    if path.is_file() and (path.suffix or path.name != name):
+        return path, None
+    photos = registered("photos")
+    if name in photos:
+        return photos[name]["file"], photos[name].get("crop")
+    if path.is_file():
+        return path, None
+    hint = difflib.get_close_matches(name, photos) or photos
+    raise ValueError(f"no photo {name!r}: neither a file nor registered, as are {', '.join(hint)}")
+
+
+def packaged_photos() -> list[str]:
+    """Return the names of the photos that packages ship."""
+    files = registered("files")
+    photos = registered("photos").items()
+    return [name for name, photo in photos if "package" in files[photo["file"]]]
+
+
+def central_square(pixels: Tensor, size: int) -> Tensor:
+    """Cut out the middle of a picture and resize it: (3, H, W) -> (3, size, size)."""
+    square = center_crop(pixels, [min(pixels.shape[1:])] * 2)
+    return resize(square, [size, size], antialias=True)
+
+
+def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
+    """Read an 8-bit RGB picture as (3, H, W) uint8, upright by its EXIF orientation.
+
+    Args:
+        path: of its file.
+        convert: other modes to convert to RGB, by Pillow's names, such as ``{"L"}``, grey.
+
+    Raises:
+        ValueError: the picture is grey, has an alpha channel or more than 8 bits.
+        OSError: it is missing or damaged.
+    """
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file.convert("RGB") if file.mode in convert else file)
+        if image.mode != "RGB":
+            raise ValueError(
+                f"{path} is a picture of mode {image.mode}, not 8-bit RGB; convert it first, with "
+                "Pillow for example: Image.open(path).convert('RGB').save('rgb.png')"
+            )
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _path(file: str | Path) -> Path:
+    """Return the path of a file from :func:`photo_source`, fetching it if need be."""
+    return fetch(file) if isinstance(file, str) else file
+
+
+def _read_cifar10_archive(path: Path, train: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Read the images and labels of CIFAR-10's binary version.
+
+    Records of one byte for the label and 3 × 32 × 32 bytes for the pixels, plane by plane.
+    """
+    batches = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
+    with tarfile.open(path) as archive:
+        files = [archive.extractfile(f"cifar-10-batches-bin/{batch}") for batch in batches]
+        content = b"".join(file.read() for file in files if file)
+    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, records[:, 0]

@@ -1,0 +1,169 @@
+"""Predict the main reading from M's gradient: K, the drift after it, and the distance at rest.
+
+Away from the label y, the loss of Eq. 1 is ln p(y). Its gradient is (1 − p(y)) ∂m/∂x, with the
+log-odds m = ln p(y) / (1 − p(y)). Lengths and rates are for pixels in 0..1, as the weights are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torch.linalg import vector_norm
+
+from companion.style import GREY, SERIES, note, panels, styled
+from jnd.cost import WHITE
+from jnd.networks import frozen
+from jnd.trajectory import Recording, distance
+
+
+@dataclass(frozen=True)
+class Slope:
+    """M's answer for images, and how steeply it changes with them.
+
+    Attributes:
+        log_odds: (B,), m.
+        runner_up: (B,), q, the strongest other class's share of 1 − p(y), 0..1.
+        gradient: (B, 3, H, W), ∂m/∂x, for pixels in 0..1.
+    """
+
+    log_odds: Tensor
+    runner_up: Tensor
+    gradient: Tensor
+
+    @property
+    def steepness(self) -> Tensor:
+        """g = ‖∂m/∂x‖, (B,)."""
+        return vector_norm(self.gradient.flatten(1), dim=1)
+
+    def aligned(self, change: Tensor) -> Tensor:
+        """c, cosine of the angle between −∂m/∂x and a change (B, 3, H, W): (B,)."""
+        return torch.cosine_similarity(-self.gradient.flatten(1), change.flatten(1))
+
+
+def slope(machine: nn.Module, x: Tensor, label: Tensor) -> Slope:
+    """Measure the slope at images x (B, 3, H, W) in grey levels, for their labels (B,)."""
+    x = x.detach().requires_grad_()
+    with frozen(machine), torch.enable_grad():
+        logits = machine(x)
+        others = logits.scatter(1, label[:, None], -torch.inf)
+        log_odds = logits.gather(1, label[:, None])[:, 0] - others.logsumexp(1)
+        (gradient,) = torch.autograd.grad(log_odds.sum(), x)
+    return Slope(log_odds.detach(), others.detach().softmax(1).amax(1), WHITE * gradient)
+
+
+def updates_to_K(at_x0: Slope, steepness: Tensor, alpha: float) -> Tensor:
+    """Predict K of a descent on the loss alone, (B,), as if M were equally steep all along.
+
+    An update lowers m by α g² (1 − p(y)), hence (1 + eᵐ) dm = −α g² dk. The answer changes at
+    m = ln q, where the label is as likely as the runner-up, if q stays constant. From m(0) to
+    there, K = (eᵐ⁽⁰⁾ − q + m(0) − ln q) / (α g²): a plateau as long as the label is likely.
+
+    Args:
+        at_x0: slope at x(0).
+        steepness: g, (B,).
+        alpha: learning rate, for pixels in 0..1.
+    """
+    m = at_x0.log_odds
+    q = at_x0.runner_up
+    return (m.exp() - q + m - q.log()) / (alpha * steepness**2)
+
+
+def rest(steepness: Tensor, aligned: Tensor, alpha: float, squared_distance: float) -> Tensor:
+    """‖x − x(0)‖ that a descent no longer changes, once the label is hopeless: (B,).
+
+    An update turns a distance r into ‖(1 − 2αλ) r + α g‖. To first order in αλ, its square is r²
+    again where 4λ r² = α g² + 2 g c r. So r = g (c + √(c² + 4αλ)) / 4λ. With steady gradients,
+    c = 1, and small steps that is g / 2λ, where loss and distance balance; gradients that turn at
+    every step, c = 0, scatter the image at g √(α / 4λ).
+
+    Args:
+        steepness: g, (B,).
+        aligned: c, (B,), cosine between x − x(0) and the direction in which the loss pushes.
+        alpha: learning rate, for pixels in 0..1.
+        squared_distance: λ.
+    """
+    root = (aligned**2 + 4 * alpha * squared_distance).sqrt()
+    return steepness * (aligned + root) / (4 * squared_distance)
+
+
+class LastUpdates:
+    """Average g, c and r over the end of a descent, for ``find_jnd(..., watch=[last])``.
+
+    Args:
+        machine, label: as :func:`slope` takes them.
+        count: number of images x(k), up to x(N), over which to average.
+
+    Attributes:
+        measurements: g, c and r = ‖x − x(0)‖ for pixels in 0..1, (B,) each, of each of the images.
+    """
+
+    def __init__(self, machine: nn.Module, label: Tensor, count: int):
+        self.machine = machine
+        self.label = label
+        self.count = count
+        self.measurements: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def __call__(self, recording: Recording) -> None:
+        if recording.k > recording.max_iter - self.count:
+            at = slope(self.machine, recording.x, self.label)
+            aligned = at.aligned(recording.x - recording.x0)
+            r = distance(recording.x, recording.x0) / WHITE
+            self.measurements.append((at.steepness, aligned, r))
+
+    def means(self) -> list[Tensor]:
+        """g, c and r, (B,) each."""
+        return [torch.stack(values).mean(0) for values in zip(*self.measurements, strict=True)]
+
+
+@styled
+def measured_against_predicted(
+    outcomes: Mapping[str, tuple[Tensor, Mapping[str, Tensor]]],
+) -> Figure:
+    """Measured against predicted, photo by photo, on equal logarithmic axes.
+
+    Args:
+        outcomes: title -> measured values, (B,), and the name of each prediction -> (B,).
+    """
+    figure, axes = panels(1, len(outcomes), (3.3, 3.3))
+    for axis, (title, (measured, predictions)) in zip(axes[0], outcomes.items(), strict=True):
+        series = zip(predictions.items(), SERIES, "os", strict=False)
+        for (name, predicted), (colour, _), mark in series:
+            axis.loglog(
+                predicted.cpu(), measured.cpu(), mark, color=colour, label=name, markersize=5
+            )
+        low = min(axis.get_xlim()[0], axis.get_ylim()[0])
+        high = max(axis.get_xlim()[1], axis.get_ylim()[1])
+        axis.plot((low, high), (low, high), color=GREY, linewidth=1, zorder=0)
+        axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+        axis.set(title=title, xlabel="predicted")
+        axis.legend(loc="upper left", fontsize=7.5, handletextpad=0.2)
+    axes[0, 0].set_ylabel("measured")
+    return figure
+
+
+@styled
+def psnr_against_alpha(
+    alphas: Sequence[float], decibels: Mapping[str, Tensor], printed: float
+) -> Figure:
+    """PSNR at rest against the learning rate.
+
+    Args:
+        alphas: n learning rates.
+        decibels: photo -> PSNR at rest, (n,).
+        printed: the paper's.
+    """
+    figure, axis = plt.subplots(figsize=(5, 2.8))
+    for (photo, psnr), (colour, style) in zip(decibels.items(), SERIES, strict=False):
+        axis.semilogx(
+            alphas, psnr.cpu(), style, marker="o", markersize=4, color=colour, label=photo
+        )
+    axis.axhline(printed, color=GREY, linewidth=1)
+    note(axis, "Table I, with", (max(alphas), printed), (0, 3), color=GREY, ha="right")
+    axis.set(xlabel="learning rate α, pixels in 0..1", ylabel="PSNR at rest, dB")
+    axis.set_xticks(alphas, [f"{a:g}" for a in alphas])
+    axis.minorticks_off()
+    axis.legend()
+    return figure

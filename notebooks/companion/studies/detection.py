@@ -1,0 +1,78 @@
+"""The study of detection: the score of a car that is not there, and Fig. 3."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from companion.style import ORANGE, draw_box, draw_picture, panels, styled
+from jnd.cost import WHITE, Cost
+from jnd.detectors import Detector
+from jnd.objectives import Objective
+from jnd.pictures import eight_bit
+
+
+@torch.no_grad()
+def reported(machine: Detector, picture: Tensor, score: float) -> list[tuple[str, Tensor]]:
+    """Caption and box, (4,), of each detection in a picture (1, 3, H, W) with at least a score."""
+    (detections,) = machine(picture).detections()
+    rows = zip(detections["labels"], detections["scores"], detections["boxes"].cpu(), strict=True)
+    return [(f"{machine.categories[c]}, {p:.2f}", box) for c, p, box in rows if p >= score]
+
+
+@torch.no_grad()
+def planted_score(machine: Detector, objective: Objective, picture: Tensor) -> float:
+    """The score of the best box that fits the planted object in a picture (1, 3, H, W)."""
+    return objective.confidence(machine(picture))[0, 1].item()
+
+
+@torch.no_grad()
+def noticed_in_8_bits(machine: Detector, objective: Objective, picture: Tensor) -> bool:
+    """Whether M still notices the planted object when a picture (1, 3, H, W) is rounded."""
+    return bool(objective.noticed(machine(eight_bit(picture))))
+
+
+def pull(machine: Detector, objective: Objective, picture: Tensor) -> float:
+    """The norm of the Loss's gradient for a picture (1, 3, H, W), for pixels in 0..1."""
+    x = picture.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(objective.loss(machine(x)).sum(), x)
+    return WHITE * gradient.norm().item()
+
+
+def scaled(cost: Cost, factor: float) -> Cost:
+    """A cost with every weight of Eq. 1 times a factor."""
+    return Cost(*(factor * weight for weight in astuple(cost)))
+
+
+@styled
+def pictures_with_boxes(
+    columns: Mapping[str, Tensor],
+    boxes: Mapping[str, Sequence[Sequence[tuple[str, Tensor]]]],
+    rows: Sequence[str],
+    planted: Tensor,
+) -> Figure:
+    """Fig. 3: pictures under their column's title, with the boxes that the detector reports.
+
+    Args:
+        columns: title -> a picture for each row, (R, 3, H, W) in 0..255.
+        boxes: title -> for each row the caption and the box, (4,), of each detection.
+        rows: R titles.
+        planted: (4,), x1, y1, x2, y2 in pixels, drawn dashed.
+    """
+    height, width = next(iter(columns.values())).shape[2:]
+    size = (3.1, 3.1 * height / width + 0.3 / len(rows))
+    figure, axes = panels(len(rows), len(columns), size)
+    tag = {"facecolor": ORANGE, "edgecolor": "none", "pad": 1.5}
+    for (title, pictures), axes_column in zip(columns.items(), axes.T, strict=True):
+        for axis, picture, detected in zip(axes_column, pictures, boxes[title], strict=True):
+            draw_picture(axis, picture)
+            draw_box(axis, planted, "white", linestyle="--", linewidth=0.8)
+            for caption, box in detected:
+                draw_box(axis, box, ORANGE)
+                axis.text(*box[:2].tolist(), caption, color="white", size=8, va="bottom", bbox=tag)
+        axes_column[0].set_title(title)
+    for axis, title in zip(axes[:, 0], rows, strict=True):
+        axis.set_ylabel(title)
+    return figure

@@ -1,0 +1,196 @@
+"""Other readings of the paper: exchange one choice at a time and compare it with ours."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from companion.style import BLUE, GREY, ORANGE, note, styled
+from jnd.cost import WHITE, Cost
+from jnd.metrics import psnr
+from jnd.trajectory import relative_distance
+
+Outcome = Mapping[str, Tensor]
+
+
+def closed_range(x: Tensor, x0: Tensor) -> Tensor:
+    """BR with the branches of Eq. 5 as printed: (B, 3, H, W) -> (B,), grey levels.
+
+    The value is that of :func:`~jnd.cost.bounded_range`, but the branches include 0 and 255, so
+    pixels there are pushed inwards. ``x0`` is not used.
+    """
+    below = torch.where(x <= 0, -x, 0)
+    above = torch.where(x >= 255, x - 255, 0)
+    return (below + above).flatten(1).sum(1)
+
+
+def exchange(
+    cost: Cost, name: str, term: Callable[[Tensor, Tensor], Tensor], weight: float | None = None
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Return Eq. 1 with another term in place of one of its own.
+
+    Args:
+        cost: all terms and weights.
+        name: weight whose term is replaced, such as ``"bounded_range"``.
+        term: the new term, from x and x(0), both (B, 3, H, W), to (B,), grey levels.
+        weight: of the new term, for pixels in 0..1; None: the old weight.
+    """
+    new_weight = getattr(cost, name) if weight is None else weight
+    other_terms = replace(cost, **{name: 0.0})
+
+    def exchanged(loss: Tensor, x: Tensor, x0: Tensor) -> Tensor:
+        return other_terms(loss, x, x0) + new_weight / WHITE * term(x, x0)
+
+    return exchanged
+
+
+def outcome(x0: Tensor, images: Tensor, K: Tensor) -> Outcome:
+    """``K``, ``jnd`` and ``psnr`` of changed images, (B,) each; NaN where K is -1.
+
+    Args:
+        x0: (B, 3, H, W), grey levels.
+        images: the changed images, such as x(K), of the same shape.
+        K: (B,) int64.
+    """
+    flipped = K >= 0
+    images = images.where(flipped.view(-1, 1, 1, 1), x0)
+    values = {"K": K, "jnd": relative_distance(images, x0), "psnr": psnr(x0, images)}
+    return {name: v.double().masked_fill(~flipped, torch.nan) for name, v in values.items()}
+
+
+def comparison(ours: Outcome, others: Mapping[str, Mapping[str, Outcome]]) -> pd.DataFrame:
+    """Tabulate medians over the images that flip, and medians of the ratios to ours.
+
+    Args:
+        ours: outcome of our own reading.
+        others: id of a reading -> choice -> its outcome.
+    """
+    outcomes = {("ours", ""): ours}
+    for id, choices in others.items():
+        outcomes |= {(id, choice): result for choice, result in choices.items()}
+    rows = [
+        {
+            "flip": int(result["K"].isfinite().sum()),
+            "K": _median(result["K"]),
+            "K / ours": _median(result["K"] / ours["K"]),
+            "JND(M)": _median(result["jnd"]),
+            "JND / ours": _median(result["jnd"] / ours["jnd"]),
+            "PSNR, dB": _median(result["psnr"]),
+        }
+        for result in outcomes.values()
+    ]
+    index = pd.MultiIndex.from_tuples(outcomes, names=["reading", "choice"])
+    return pd.DataFrame(rows, index=index)
+
+
+def _median(values: Tensor) -> float:
+    finite = values[values.isfinite()].cpu().numpy()
+    return float(np.median(finite)) if len(finite) else float("nan")
+
+
+def describe(readings: Sequence[Mapping], table: pd.DataFrame, images: int) -> str:
+    """Write what is unclear, how we read it and what other choices change, as Markdown.
+
+    Args:
+        readings: those of data/paper.yaml.
+        table: the result of :func:`comparison`.
+        images: number of images.
+
+    Raises:
+        ValueError: ``readings`` and ``table`` disagree about which readings were tried.
+    """
+    tried = {*table.index.get_level_values(0)} - {"ours"}
+    expected = {reading["id"] for reading in readings if "untried" not in reading}
+    if tried != expected:
+        raise ValueError(
+            f"{min(tried ^ expected)}: data/paper.yaml and the readings that were tried disagree"
+        )
+    blocks = []
+    for reading in readings:
+        blocks.append(_paragraph(reading))
+        if reading["id"] in tried:
+            rows = table.loc[reading["id"]].iterrows()
+            blocks.append("\n".join(f"- {choice}: {_change(row, images)}" for choice, row in rows))
+    return "\n\n".join(blocks)
+
+
+def _paragraph(reading: Mapping) -> str:
+    text = f"**{reading['where']}: {reading['about']}.** {reading['unclear']} "
+    text += f"*Our reading:* {reading['reading']}, because {reading['because']}."
+    if "parameter" in reading:
+        text += f" (Parameter: {reading['parameter']}.)"
+    if "untried" in reading:
+        text += f" Not tried here: {reading['untried']}."
+    return text
+
+
+def _change(row: pd.Series, images: int) -> str:
+    if not row["flip"]:
+        return "nothing flips"
+    change = (
+        f"K × {row['K / ours']:.3g}, JND × {row['JND / ours']:.3g}, PSNR {row['PSNR, dB']:.1f} dB"
+    )
+    if row["flip"] == images:
+        return change
+    return f"{row['flip']:.0f} of {images} flip; of these {change}"
+
+
+@styled
+def relative_outcomes(ours: Outcome, others: Mapping[str, Mapping[str, Outcome]]) -> Figure:
+    """K and JND(M) of other choices as multiples of ours: a dot per image, a diamond: the median.
+
+    Args:
+        ours: ``K`` and ``jnd``, (B,) each, NaN where nothing flips.
+        others: title of a reading -> choice -> the same.
+    """
+    rows: list[tuple[str, Outcome | None]] = []  # None: the title of a reading
+    for title, choices in others.items():
+        rows += [(title, None), *choices.items()]
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 0.21 * len(rows) + 0.6), sharey=True)
+    titles = {"K": "K / ours", "jnd": "JND(M) / ours"}
+    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+        axis.axvline(1, color=GREY, linewidth=1)
+        axis.set(xscale="log", title=title)
+        for y, (_, result) in enumerate(rows):
+            if result is not None:
+                _draw_ratios(axis, y, (result[key] / ours[key]).cpu().numpy())
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
+    _label_rows(axes[0], rows)
+    return figure
+
+
+def _draw_ratios(axis: Axes, y: int, ratios: np.ndarray) -> None:
+    flipped = ratios[np.isfinite(ratios)]
+    axis.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
+    dots: dict[str, Any] = {"color": BLUE, "alpha": 0.35, "markersize": 4, "markeredgewidth": 0}
+    axis.plot(flipped, np.full(len(flipped), y), "o", **dots)
+    if len(flipped):
+        axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
+
+
+def _label_rows(axis: Axes, rows: Sequence[tuple[str, Outcome | None]]) -> None:
+    across = axis.get_yaxis_transform()  # x as a share of the width, y in rows
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    words: dict[str, Any] = {"xycoords": across, "va": "center", "bbox": box}
+    for y, (_, result) in enumerate(rows):
+        if result is not None and result["K"].isnan().any():
+            text = f"{result['K'].isnan().sum()} of {len(result['K'])} never flip"
+            axis.annotate(text, (1, y), ha="right", color=GREY, fontsize=7.5, **words)
+    if axis.texts:  # they need room beside the dots
+        low, high = axis.get_xlim()
+        axis.set_xlim(low, high * (high / low) ** 0.4)
+    for y, (title, result) in enumerate(rows):
+        if result is None:
+            note(axis, title, (0, y), (-135, 0), weight="bold", **words)
+    choices = [choice if result is not None else "" for choice, result in rows]
+    axis.set_yticks(range(len(rows)), choices)
+    axis.set_ylim(len(rows) - 0.5, -0.5)

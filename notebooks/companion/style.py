@@ -1,0 +1,124 @@
+"""One style for every figure: colours, how a picture is drawn, one scale for changes."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+from torch import Tensor
+
+from jnd.pictures import eight_bit
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 150,
+    "savefig.dpi": 150,
+    "savefig.bbox": "tight",
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "figure.constrained_layout.use": True,
+}
+# Okabe and Ito's colours, which colour-blind readers can tell apart
+BLUE = "#0072b2"
+ORANGE = "#d55e00"
+GREEN = "#009e73"
+GREY = "#666666"
+SERIES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), ("#cc79a7", ":"), (GREY, "-"))
+ARMS = {"full": (BLUE, "-"), "l2": (GREEN, "--"), "none": (ORANGE, ":")}
+CHANGES = "RdBu_r"  # red: more, blue: less
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Make a function draw in our style; the caller shows the figure that it returns."""
+
+    @wraps(draw)
+    def figure(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(STYLE):
+            result = draw(*args, **kwargs)
+        plt.close(result)
+        return result
+
+    return figure
+
+
+def panels(
+    rows: int, columns: int, size: tuple[float, float], **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, (rows, columns), each of a ``size`` (width, height) in inches."""
+    width, height = size
+    figsize = (width * columns, height * rows)
+    return plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options)
+
+
+def reach_of(changes: Tensor) -> float:
+    """The change that gets the full red or blue: (n, H, W), grey levels.
+
+    The largest, over the changes that are finite, of the 99 % quantile of their size.
+    """
+    finite = changes[changes.isfinite().flatten(1).all(1)].abs().flatten(1)
+    return max(finite.quantile(0.99, dim=1).max().item(), 1e-6) if len(finite) else 1.0
+
+
+def draw_picture(axis: Axes, image: Tensor) -> None:
+    """Draw an image (3, H, W) in 0..255, or "not noticed" if it is NaN."""
+    if _prepared(axis, image):
+        pixels = eight_bit(image.detach()).to("cpu", torch.uint8).permute(1, 2, 0).numpy()
+        small = max(image.shape[1:]) <= 64  # shown pixel by pixel
+        axis.imshow(pixels, interpolation="nearest" if small else None)
+
+
+def draw_map(axis: Axes, values: Tensor, **colours: Any) -> None:
+    """Draw values (H, W) in grey levels with their scale, or "not noticed" if they are NaN."""
+    if _prepared(axis, values):
+        grey_level_bar(axis.figure, axis.imshow(values.numpy(), **colours), axis)
+
+
+def _prepared(axis: Axes, values: Tensor) -> bool:
+    """Remove frame and ticks, and tell whether the values are finite; if not, write so."""
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    finite = bool(values.isfinite().all())
+    if not finite:
+        axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
+    return finite
+
+
+def draw_box(axis: Axes, box: Tensor, colour: str, **style: Any) -> None:
+    """Draw the outline of a box (4,), x1, y1, x2, y2."""
+    x1, y1, x2, y2 = box.tolist()
+    style |= {"edgecolor": colour, "facecolor": "none"}
+    axis.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, **style))
+
+
+def draw_quartiles(
+    axis: Axes, x: Sequence[float], quartiles: Tensor, line: tuple[str, str], label: str
+) -> None:
+    """Draw medians over x (n,) in a band between the quartiles, (3, n).
+
+    ``line`` is the colour and style of the medians.
+    """
+    colour, style = line
+    axis.plot(x, quartiles[1], style, marker="o", markersize=3.5, color=colour, label=label)
+    axis.fill_between(x, quartiles[0], quartiles[2], color=colour, alpha=0.15, linewidth=0)
+
+
+def note(axis: Axes, text: str, at: Any, offset: tuple[float, float], **style: Any) -> None:
+    """Write beside a place, ``offset`` points to the right of it and above it."""
+    axis.annotate(text, at, xytext=offset, textcoords="offset points", **style)
+
+
+def grey_level_bar(figure: FigureBase, shown: Any, axis: Any) -> None:
+    """Draw the scale of the values ``shown``, in grey levels."""
+    bar = figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label("grey levels", fontsize=7)

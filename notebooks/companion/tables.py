@@ -1,0 +1,203 @@
+"""Tables: the paper's numbers beside ours.
+
+``python -m companion.tables PROFILE`` prints Tables I and II, and where everything else is.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import sewar
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor, nn
+
+from companion.checkout import ROOT, read_data
+from companion.statistics import compare_pairs
+from jnd.cost import bounded_range, total_variation
+from jnd.metrics import INT64_DB, METRICS, all_metrics
+from jnd.trajectory import Trajectory, relative_distance
+
+MOMENTS = {"jnd": "x(K)", "end": "end"}  # when an image is measured: key -> title
+SEWAR = {
+    "PSNR": partial(sewar.psnr, MAX=255),
+    "UQI": sewar.uqi,
+    "SCC": sewar.scc,
+    "VIF": sewar.vifp,
+}
+
+
+def similarity(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
+    """How similar images are to their originals, (B,) each; NaN where an image is NaN.
+
+    The size of the change as a share of the original's norm, the largest change of a pixel in grey
+    levels, everything in :func:`~jnd.metrics.all_metrics`, and SSIM with its authors' Gaussian
+    windows: Z. Wang et al., IEEE Trans. Image Processing 13(4), 2004, doi:10.1109/TIP.2003.819861.
+    """
+    change = (images - x0).double().flatten(1)
+    ssim = [
+        structural_similarity(
+            *pair,
+            data_range=255,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for pair in zip(x0.double().cpu().numpy(), images.double().cpu().numpy(), strict=True)
+    ]
+    return {
+        "‖Δ‖ / ‖x‖": relative_distance(images.double(), x0.double()),
+        "largest change": change.abs().amax(1),
+        **all_metrics(x0, images),
+        "SSIM": change.new_tensor(ssim),
+    }
+
+
+def metrics_by_moment(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """Moment -> arm -> metric -> one value per image, (B,)."""
+    return {
+        moment: {arm: all_metrics(t.x0, getattr(t, f"x_{moment}")) for arm, t in arms.items()}
+        for moment in MOMENTS
+    }
+
+
+def metrics_by_sewar(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """The same by sewar, as far as the paper prints it: the ends with regularisation and without.
+
+    Slow: most of a second for a photo of 224×224 pixels.
+    """
+    return {"end": {arm: _by_sewar(arms[arm].x0, arms[arm].x_end) for arm in ("full", "none")}}
+
+
+def _by_sewar(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
+    references, distorted = (x.double().cpu().permute(0, 2, 3, 1).numpy() for x in (x0, images))
+    return {
+        name: torch.tensor([metric(*pair) for pair in zip(references, distorted, strict=True)])
+        for name, metric in SEWAR.items()
+    }
+
+
+def metrics_table(
+    paper: str | None,
+    measured: Mapping[str, Any],
+    images: slice = slice(None),
+    *,
+    by_sewar: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """The paper's Table I or II beside ours, which are means over the images that have a value.
+
+    Args:
+        paper: ``"table1"`` or ``"table2"`` of data/paper.yaml; None: ours alone, in dB only.
+        measured: result of :func:`metrics_by_moment`.
+        images: over which of them to average.
+        by_sewar: result of :func:`metrics_by_sewar`, for rows of its own.
+    """
+    table = _columns(measured, images)
+    if paper:
+        table.loc["PSNR + 331.17 dB"] = table.loc["PSNR"] + INT64_DB
+        printed = read_data("paper")["tables"][paper]
+        for column, arm in enumerate(("with", "without")):
+            psnr = printed[arm]["PSNR"]
+            values = {
+                **printed[arm],
+                "PSNR": psnr - INT64_DB,
+                "PSNR + 331.17 dB": psnr,
+                "VIF (early sewar)": printed[arm]["VIF"],  # which of the two VIFs is not known
+            }
+            table.insert(column, f"paper, {arm}", table.index.map(values))
+    if by_sewar:
+        table = pd.concat([table, _columns(by_sewar, images).rename("{}, by sewar".format)])
+    return table
+
+
+def _columns(measured: Mapping[str, Any], images: slice) -> pd.DataFrame:
+    """A column of means for each arm at each moment."""
+    columns = {}
+    for moment, arms in measured.items():
+        for arm, metrics in arms.items():
+            columns[f"{MOMENTS[moment]}, {arm}"] = {
+                name: values[images].nanmean().item() for name, values in metrics.items()
+            }
+    return pd.DataFrame(columns)
+
+
+def paired_table(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> pd.DataFrame:
+    """Two arms on the same images, metric by metric (name -> (B,)); pairs lacking a value omitted.
+
+    ``p, Holm`` is corrected for the number of metrics. S. Holm, "A simple sequentially rejective
+    multiple test procedure", Scandinavian Journal of Statistics 6(2), 1979.
+    """
+    rows = {}
+    for name in METRICS:
+        both = (first[name] - second[name]).isfinite()
+        difference, p = compare_pairs(first[name], second[name])
+        row: dict[str, float] = {"images": difference.n}
+        for title, values in {"with": first[name], "without": second[name]}.items():
+            row |= {title: values[both].mean().item(), f"{title}, sd": values[both].std().item()}
+        row |= {"difference": difference.mean, "low": difference.low, "high": difference.high}
+        rows[name] = row | {"p": p}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    order = table["p"].sort_values().index
+    steps = (len(order) - pd.RangeIndex(len(order))).to_numpy()
+    table.loc[order, "p, Holm"] = (table.loc[order, "p"] * steps).cummax().clip(upper=1)
+    return table
+
+
+def means(measured: Any) -> Any:
+    """Replace every tensor in nested dicts by the mean over the images that have a value."""
+    if isinstance(measured, Mapping):
+        return {key: means(value) for key, value in measured.items()}
+    return measured.nanmean()
+
+
+def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
+    """The values that metrics.json keeps of each arm's descent, one per image."""
+    return {
+        arm: {
+            "K": trajectory.K,
+            "jnd": trajectory.jnd,
+            "largest_change_at_K": (trajectory.x_jnd - trajectory.x0).abs().flatten(1).amax(1),
+            "stays_adversarial": trajectory.stays_adversarial,
+            "noticed_at_end": trajectory.noticed[-1],
+            "target_confidence_at_end": trajectory.confidence[-1, :, 1],
+            "distance_at_end": trajectory.distance[-1],
+            "growth": trajectory.distance[-1] / trajectory.distance[len(trajectory.distance) // 2],
+            "bounded_range_at_end": bounded_range(trajectory.x_end),
+            "total_variation": total_variation(trajectory.x0),
+            "total_variation_at_end": total_variation(trajectory.x_end),
+        }
+        for arm, trajectory in arms.items()
+    }
+
+
+@torch.no_grad()
+def flips(machine: nn.Module, label: Tensor, images: Tensor) -> Tensor:
+    """Whether the machine's answer differs from the label (B,); False for an image of NaN: (B,)."""
+    return images.isfinite().flatten(1).all(1) & (machine(images).argmax(1) != label)
+
+
+def print_tables(profile: str) -> None:
+    """Print Tables I and II of a profile's results and where to look next."""
+    results = ROOT / "results" / profile
+    for title, file in {"I": "imagenet/table1.csv", "II": "cifar10/table2.csv"}.items():
+        table = pd.read_csv(results / file, index_col=0)
+        print(f"Table {title}, the paper's and ours:\n")
+        print(table.to_string(float_format="{:.3f}".format, na_rep=""), end="\n\n")
+    metrics = [json.loads(path.read_text("utf-8")) for path in results.glob("*/metrics.json")]
+    minutes = sum(content["provenance"]["seconds"] for content in metrics) / 60
+    figures = len([*results.glob("*/*.png")])
+    tables = len([*results.glob("*/*.csv")])
+    book = ROOT / "book" / "_build" / "html"
+    print(f"""{len(metrics)} notebooks took {minutes:.0f} min: {figures} figures, {tables} tables
+  They are in: {results}
+  The book, which judges claim by claim: {book / "index.html"}
+  A photo of yours, in your browser: {book / "your-own-photo.html"}
+  One notebook, with your parameters: {ROOT / "README.md"}, "By hand\"""")
+
+
+if __name__ == "__main__":
+    print_tables(sys.argv[1])

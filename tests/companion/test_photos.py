@@ -1,0 +1,193 @@
+import hashlib
+import io
+import tarfile
+
+import numpy as np
+import pytest
+import skimage
+import torch
+from PIL import Image
+
+from companion import photos as photos_module
+from companion.files import sha256
+from companion.photos import load_cifar10, load_photos, load_picture, packaged_squares, read_rgb
+from companion.registry import fetch, registered
+
+
+def saved(path, array):
+    Image.fromarray(array).save(path)
+    return str(path)
+
+
+def test_a_registered_crop_is_the_files_pixels():
+    photos, hashes = load_photos(["shuttle"], 200)  # a crop of 200 pixels is not resized
+    expected = skimage.data.astronaut()[40:240, 312:512]
+    assert photos.dtype == torch.float32
+    assert np.array_equal(photos[0].permute(1, 2, 0).numpy(), expected)
+    assert hashes == {"shuttle": registered("files")["astronaut.png"]["sha256"]}
+
+
+def test_a_file_is_cut_to_its_central_square(tmp_path):
+    array = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
+    photos, _ = load_photos([saved(tmp_path / "mine.png", array)], 6)
+    assert np.array_equal(photos[0].permute(1, 2, 0).numpy(), array[:, 2:8])
+
+
+def test_a_photo_from_a_phone_stands_upright(tmp_path):
+    array = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(array).save(tmp_path / "phone.png", exif=exif)
+    pixels = read_rgb(tmp_path / "phone.png")
+    assert np.array_equal(pixels.permute(1, 2, 0).numpy(), np.rot90(array, -1))
+
+
+def test_resizing_is_antialiased_and_gives_whole_grey_levels():
+    photos, _ = load_photos(["cat"], 75)  # from 300 pixels: triangle filter of 8 pixels
+    assert torch.equal(photos, photos.round())
+    left, top, side = registered("photos")["cat"]["crop"]
+    array = skimage.data.chelsea()[top : top + side, left : left + side]
+    image = Image.fromarray(array).resize((75, 75), Image.BILINEAR)
+    assert np.abs(photos[0].permute(1, 2, 0).numpy() - np.asarray(image)).max() <= 1
+
+
+def test_a_picture_keeps_its_shape(tmp_path):
+    array = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
+    name = saved(tmp_path / "mine.png", array)
+    as_it_is, hashes = load_picture(name, 10)
+    assert np.array_equal(as_it_is[0].permute(1, 2, 0).numpy(), array)
+    assert hashes == {name: hashlib.sha256((tmp_path / "mine.png").read_bytes()).hexdigest()}
+    assert load_picture(name, 5)[0].shape == (1, 3, 3, 5)
+    with pytest.raises(ValueError, match="size = 0, but a picture has at least 1 pixel"):
+        load_picture(name, 0)
+
+
+def test_every_registered_crop_lies_inside_its_photo():
+    for name, photo in registered("photos").items():
+        if "crop" in photo:
+            left, top, side = photo["crop"]
+            _, height, width = read_rgb(fetch(photo["file"])).shape
+            assert 200 <= side and left + side <= width and top + side <= height, name
+
+
+@pytest.mark.parametrize(
+    "mode, array",
+    [
+        ("L", np.zeros((4, 4), np.uint8)),
+        ("RGBA", np.zeros((4, 4, 4), np.uint8)),
+        ("I;16", np.zeros((4, 4), np.uint16)),
+    ],
+)
+def test_pictures_that_are_not_8_bit_rgb(tmp_path, mode, array):
+    with pytest.raises(ValueError, match=rf"mode {mode}, not 8-bit RGB; convert it"):
+        load_photos([saved(tmp_path / "mine.png", array)], 4)
+
+
+def test_unknown_names_are_refused_before_anything_is_fetched(monkeypatch):
+    monkeypatch.setattr(photos_module, "fetch", lambda name: pytest.fail("fetched"))
+    with pytest.raises(ValueError, match="no photo 'brown_baer': .* brown_bear"):
+        load_photos(["shuttle", "brown_baer"], 224)
+    with pytest.raises(ValueError, match="size = 0"):
+        load_photos(["shuttle"], 0)
+    with pytest.raises(ValueError, match="no photo is named"):
+        load_photos([], 224)
+
+
+def cifar10(count=3):
+    generator = np.random.default_rng(0)
+    images = generator.integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
+    return {"images": images, "labels": np.arange(count)}
+
+
+def test_a_file_of_arrays_serves_as_cifar10(tmp_path):
+    arrays = cifar10()
+    np.savez(tmp_path / "part.npz", **arrays)
+    images, labels, hashes = load_cifar10(tmp_path / "part.npz")
+    assert images.dtype == torch.uint8 and labels.tolist() == [0, 1, 2]
+    assert np.array_equal(images.permute(0, 2, 3, 1).numpy(), arrays["images"])
+    assert hashes == {"part.npz": hashlib.sha256((tmp_path / "part.npz").read_bytes()).hexdigest()}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """CIFAR-10's own layout: a byte for the label, then the planes red, green and blue."""
+
+    def write(files, cut=0):
+        path = tmp_path / "cifar-10-binary.tar.gz"
+        with tarfile.open(path, "w:gz") as tar:
+            for name, (label, image) in files.items():
+                record = bytes([label]) + image.transpose(2, 0, 1).tobytes()
+                info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+                info.size = len(record)
+                tar.addfile(info, io.BytesIO(record))
+        path.write_bytes(path.read_bytes()[: -cut or None])
+        return path
+
+    return write
+
+
+def test_cifar10s_archive_is_read_without_unpickling(archive):
+    images = cifar10(6)["images"]
+    files = {"test_batch": (9, images[0])} | {
+        f"data_batch_{i}": (i, images[i]) for i in range(1, 6)
+    }
+    path = archive(files)
+    pixels, labels, _ = load_cifar10(path)
+    assert labels.tolist() == [9]
+    assert np.array_equal(pixels[0].permute(1, 2, 0).numpy(), images[0])
+    pixels, labels, _ = load_cifar10(path, train=True)
+    assert labels.tolist() == [1, 2, 3, 4, 5]
+    assert np.array_equal(pixels.permute(0, 2, 3, 1).numpy(), images[1:])
+
+
+def test_the_official_cifar10_is_the_registered_file(archive, monkeypatch, tmp_path):
+    path = archive({"test_batch": (9, cifar10(1)["images"][0])})
+    monkeypatch.setenv("JND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("JND_MIRROR", str(tmp_path))
+    with pytest.raises(ValueError, match="not the registered file"):
+        load_cifar10("official")
+    monkeypatch.setitem(registered("files")[path.name], "sha256", sha256(path))
+    assert load_cifar10("official")[1].tolist() == [9]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (
+            {"images": np.zeros((3, 28, 28, 3), np.uint8)},
+            r"images must be \(N, 32, 32, 3\) uint8, not \(3, 28",
+        ),
+        ({"images": np.zeros((3, 32, 32, 3))}, "uint8, not .* float64"),
+        ({"labels": np.arange(2)}, "one whole number for each of the 3 images"),
+        ({"labels": np.array([0, 1, 10])}, "labels go from 0 to 10"),
+        ({"labels": np.array([0.5, 1, 2])}, "one whole number"),
+        ({"labels": np.array([{}, 1, 2])}, "cannot be read .*allow_pickle"),
+    ],
+)
+def test_wrong_cifar10_arrays(tmp_path, wrong, message):
+    np.savez(tmp_path / "some.npz", **cifar10() | wrong)
+    with pytest.raises(ValueError, match=message):
+        load_cifar10(tmp_path / "some.npz")
+
+
+def test_missing_and_damaged_cifar10_files(tmp_path, archive):
+    with pytest.raises(FileNotFoundError, match='no data file .*"official" fetches CIFAR-10'):
+        load_cifar10(tmp_path / "none.npz")
+    np.savez(tmp_path / "some.npz", **cifar10())
+    whole = (tmp_path / "some.npz").read_bytes()
+    (tmp_path / "some.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="some.npz cannot be read .*download it again"):
+        load_cifar10(tmp_path / "some.npz")
+    np.savez(tmp_path / "other.npz", pictures=np.zeros(3))
+    with pytest.raises(ValueError, match="other.npz cannot be read .*images"):
+        load_cifar10(tmp_path / "other.npz")
+    with pytest.raises(ValueError, match="cifar-10-binary.tar.gz cannot be read"):
+        load_cifar10(archive({"test_batch": (9, cifar10(1)["images"][0])}, cut=500))
+
+
+def test_packaged_squares_are_the_same_each_time():
+    squares, hashes = packaged_squares(9, 32)
+    assert squares.shape == (9, 3, 32, 32) and torch.equal(squares, squares.round())
+    assert torch.equal(squares, packaged_squares(9, 32)[0])
+    assert "astronaut.png" in hashes
+    assert all(squares[i].std() > 1 for i in range(9))

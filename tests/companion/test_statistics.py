@@ -1,0 +1,113 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from companion.statistics import (
+    compare_pairs,
+    joint_interval,
+    mean_interval,
+    next_value,
+    reach_of_few,
+)
+
+
+def test_p_and_difference_are_scipys(generator):
+    first = torch.randn(30, generator=generator, dtype=torch.float64)
+    second = first - 0.3 + 0.5 * torch.randn(30, generator=generator, dtype=torch.float64)
+    difference, p = compare_pairs(first, second)
+    assert difference.n == 30
+    assert difference.mean == pytest.approx((first - second).mean().item())
+    assert p == stats.wilcoxon(first.numpy(), second.numpy()).pvalue
+
+
+def test_the_interval_holds_the_mean_as_often_as_it_says(generator):
+    """Of 200 samples of 40 with mean 1, about 190 intervals hold 1 (standard deviation 3.1)."""
+    held = 0
+    for seed in range(200):
+        sample = 1 + torch.randn(40, generator=generator, dtype=torch.float64)
+        difference, _ = compare_pairs(sample, torch.zeros_like(sample), seed)
+        held += difference.low < 1 < difference.high
+    assert 175 <= held <= 199
+
+
+def test_pairs_with_nan_are_left_out():
+    first = torch.tensor([1.0, 2.0, math.nan, 4.0, 7.0])
+    second = torch.tensor([0.5, 1.0, 1.0, math.nan, 5.0])
+    difference, p = compare_pairs(first, second)
+    assert difference.n == 3 and difference.mean == pytest.approx((0.5 + 1 + 2) / 3)
+
+
+def test_no_difference_at_all():
+    difference, p = compare_pairs(torch.ones(5), torch.ones(5))
+    assert p == 1 and difference.mean == 0 and math.isnan(difference.low)
+
+
+def test_no_image_in_both():
+    difference, p = compare_pairs(torch.tensor([math.nan]), torch.tensor([1.0]))
+    assert difference.n == 0 and math.isnan(difference.mean) and math.isnan(p)
+
+
+def test_wrong_measurements():
+    with pytest.raises(ValueError, match=r"two measurements \(B,\)"):
+        compare_pairs(torch.ones(3), torch.ones(2))
+
+
+def test_a_mean_leaves_out_what_is_not_finite_and_holds_scipys_interval(generator):
+    values = torch.randn(20, generator=generator)
+    mean = mean_interval(torch.cat((values, torch.tensor([math.nan, math.inf]))))
+    sample = values.double().numpy()
+    expected = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(0)).confidence_interval
+    assert mean.n == 20 and mean.mean == pytest.approx(sample.mean())
+    assert (mean.low, mean.high) == expected
+
+
+def test_a_mean_of_nothing_or_of_equal_values_has_no_interval():
+    nothing, equal = mean_interval(torch.tensor([math.nan])), mean_interval(torch.ones(4))
+    assert nothing.n == 0 and math.isnan(nothing.mean) and math.isnan(nothing.low)
+    assert equal.mean == 1 and math.isnan(equal.low) and math.isnan(equal.high)
+
+
+def test_a_joint_interval_is_students_at_a_higher_level(generator):
+    values = torch.randn(6, generator=generator, dtype=torch.float64)
+    mean = joint_interval(torch.cat((values, torch.tensor([math.nan]))), 12)
+    error = (values.std() / 6**0.5).item()
+    expected = stats.t.interval(1 - 0.05 / 12, 5, values.mean().item(), error)
+    assert mean.n == 6 and mean.mean == pytest.approx(values.mean().item())
+    assert (mean.low, mean.high) == pytest.approx(expected, rel=1e-12)
+
+
+def test_of_twelve_joint_intervals_all_hold_as_often_as_they_say(generator):
+    """In 500 families of 12 samples of 6, all hold in at least 475 (standard deviation 4.9)."""
+    held = 0
+    for _ in range(500):
+        samples = 1 + torch.randn(12, 6, generator=generator, dtype=torch.float64)
+        intervals = [joint_interval(sample, 12) for sample in samples]
+        held += all(interval.low < 1 < interval.high for interval in intervals)
+    assert 462 <= held <= 492
+
+
+def test_too_few_values_have_no_joint_interval():
+    alone, nothing = joint_interval(torch.tensor([2.0]), 3), joint_interval(torch.tensor([]), 3)
+    assert alone.n == 1 and alone.mean == 2 and math.isnan(alone.low)
+    assert nothing.n == 0 and math.isnan(nothing.mean) and math.isnan(nothing.high)
+
+
+def test_the_next_value_lies_in_its_interval_as_often_as_it_says(generator):
+    """Of 2,000 samples of 3, about 1,900 intervals hold a fourth value (standard deviation 10)."""
+    samples = 5 + 2 * torch.randn(2000, 4, generator=generator, dtype=torch.float64)
+    held = 0
+    for sample in samples:
+        interval = next_value(sample[:3])
+        held += interval.low < sample[3] < interval.high
+    assert 1860 <= held <= 1940
+
+
+def test_few_values_reach_as_far_as_students_interval_of_their_spread():
+    """Of 100 values with a standard deviation of 3, seen by their normal interval."""
+    width = stats.norm.ppf(0.975) * 3 / 10
+    expected = stats.t.interval(0.95, 3, scale=3 / 4**0.5)[1]
+    assert reach_of_few(-width, width, 100, 4) == pytest.approx(expected)
+    assert reach_of_few(1 - width, 1 + width, 100, 4) == pytest.approx(expected)

@@ -1,0 +1,97 @@
+"""The images and numbers that the notebook keeps for the book's slider."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from units import GREY
+
+from companion.studies.imagenet import Film, save_viewer, shown_iterations
+from jnd.cost import Cost
+from jnd.descent import find_jnd
+from jnd.trajectory import relative_distance
+
+
+@pytest.mark.parametrize("K", [0, 1, 19, 100, 150])
+def test_iterations_hold_both_ends_and_K_and_are_densest_there(K):
+    ks = shown_iterations(K, 150)
+    assert {0, K, 150} <= set(ks) and ks == sorted(ks) and len(ks) <= 16
+    assert {max(K - 1, 0), min(K + 1, 150)} <= set(ks)
+    steps = np.diff(ks)
+    assert (np.diff(steps[ks.index(K) :]) >= -1).all() and max(steps) > 5
+
+
+def test_without_K_on_the_path_iterations_are_even():
+    assert shown_iterations(-1, 13) == shown_iterations(14, 13) == list(range(14))
+
+
+class Pixel(torch.nn.Module):
+    """Two classes that swap when the first pixel has grown."""
+
+    def forward(self, x):
+        grown = x[:, 0, 0, 0] - 13.5
+        return torch.stack((-grown, grown), 1)
+
+
+@pytest.fixture
+def x0():
+    x0 = torch.full((2, 3, 8, 8), 10.0)
+    x0[1] += 1
+    return x0
+
+
+def descend(x0, **settings):
+    return find_jnd(Pixel(), x0, target=1, cost=Cost.arm("none"), **settings)
+
+
+@pytest.fixture
+def film():
+    return Film(torch.tensor([5, 3]), 9)
+
+
+@pytest.fixture
+def path(x0, film):
+    return descend(x0, alpha=1 / GREY, max_iter=9, watch=[film])
+
+
+def test_a_film_keeps_images_of_the_descent(film, path):
+    for image, frames in enumerate(film.frames):
+        K = path.K[image].item()
+        assert {0, 9, K} <= frames.keys() and [*frames] == sorted(frames)
+        assert torch.equal(frames[0], path.x0[image])
+        assert torch.equal(frames[K], path.x_jnd[image])
+        assert torch.equal(frames[9], path.x_end[image])
+
+
+def test_the_viewers_files_hold_the_path_and_the_end(x0, film, path, tmp_path):
+    """The second photo is filmed second, but is the third of those that go to the end."""
+    end = descend(x0[[0, 0, 1]], alpha=0.01, max_iter=4)
+    names = [("cat", "cup"), ("dog", "cup")]
+    save_viewer(
+        tmp_path,
+        {0: "cat", 2: "dog"},
+        names,
+        {"none": film},
+        {"none": path},
+        {"none": end},
+        "how it was made",
+    )
+    written = json.loads((tmp_path / "viewer.json").read_text())
+    assert written["provenance"] == "how it was made"
+    assert [photo["photo"] for photo in written["photos"]] == ["cat", "dog"]
+    assert written["photos"][1]["names"] == ["dog", "cup"]
+    numbers = written["photos"][1]["arms"]["none"]
+    ks = numbers["k"]
+    assert numbers["K"] == path.K[1].item() and ks == [*film.frames[1]]
+    assert numbers["updates"] == 4
+    confidence = [*path.confidence[ks, 1].tolist(), end.confidence[4, 2].tolist()]
+    assert np.allclose(numbers["confidence"], confidence, atol=1e-4)
+    images = load_file(tmp_path / "viewer.safetensors")
+    assert images.keys() == {"cat.none", "dog.none"}
+    frames = images["dog.none"]
+    assert torch.equal(frames[:-1], torch.stack([*film.frames[1].values()]))
+    assert torch.equal(frames[-1], end.x_end[2])
+    change = relative_distance(frames, x0[1:].expand_as(frames))
+    assert numbers["change"] == pytest.approx(change.tolist(), abs=1e-6)

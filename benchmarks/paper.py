@@ -1,9 +1,9 @@
 """Estimate what the paper profile takes, from a few updates: python benchmarks/paper.py
 
 The time of a network's update is processor time on one thread, the least of several, so that other
-work on the computer hardly matters; each batch is a process of its own, for its memory. A notebook's
-updates, counted in the bundled profile (data/expected/bundled/updates.json), are scaled to the paper
-profile. Writes data/paper_cost.json; with --jobs it keeps the times measured before.
+work on the computer hardly matters; each batch is a process of its own, for its memory. A
+notebook's updates, counted in the bundled profile (data/expected/bundled/updates.json), are scaled
+to the paper profile. Writes data/paper_cost.json; with --jobs it keeps the times measured before.
 """
 
 import argparse
@@ -161,11 +161,11 @@ def jobs() -> dict[str, dict[str, Any]]:
     """Return the work and the networks of the training and of each notebook with a network.
 
     The work is in input gradients of a network, one for each image: ``sure`` and ``to_K`` as in
-    :func:`scaled`, ``batch`` images at once; ``forwards`` alone are not counted.
+    :func:`scaled`, ``batch`` images at once; forwards without a gradient are not counted.
     """
     epochs = sum(epochs for _, epochs in cifar10.SETTINGS["inception_v3"]["stages"])
     gradients = epochs * (TRAINING_IMAGES // cifar10.BATCH) * cifar10.BATCH
-    work = {"sure": gradients, "to_K": 0, "batch": cifar10.BATCH, "forwards": 0}
+    work = {"sure": gradients, "to_K": 0, "batch": cifar10.BATCH}
     result = {"training": {"work": work, "machines": [TRAINING]}}
     for notebook, updates in json.loads(COUNTED.read_text("utf-8")).items():
         paper = parameters(notebook, "paper")
@@ -175,7 +175,7 @@ def jobs() -> dict[str, dict[str, Any]]:
         batch = BATCH if notebook == "psychometrics" else paper.get("batch")
         photos = len(paper.get("photos", ["the road"]))
         work = scaled(round(updates / len(machines)), parameters(notebook, "bundled"), paper)
-        work |= {"batch": batch or photos, "forwards": 0}
+        work |= {"batch": batch or photos}
         result[notebook] = {"work": work, "machines": machines}
     return result
 

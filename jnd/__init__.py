@@ -5,6 +5,7 @@ and 3), :mod:`jnd.trajectory` (K, x(K) and Eq. 4), :mod:`jnd.objectives`, :mod:`
 """
 
 from jnd import cost, metrics, objectives
+from jnd.attack import attack
 from jnd.cost import Cost
 from jnd.descent import find_jnd, update
 from jnd.detectors import Detector
@@ -18,6 +19,7 @@ __all__ = [
     "DivergedError",
     "Machine",
     "Trajectory",
+    "attack",
     "cost",
     "find_jnd",
     "metrics",

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from jnd.cost import WHITE, Cost
+from jnd.inputs import NO_GRADIENT, as_images, check_machine, first_answer
 from jnd.networks import deterministic, frozen
 from jnd.objectives import Objective, class_change
-from jnd.pictures import eight_bit
-from jnd.trajectory import Recording, Trajectory
+from jnd.trajectory import VIEWS, Recording, Trajectory
 
 DEFAULT = Cost()
 
@@ -40,7 +40,7 @@ def find_jnd(
     cost: Callable[[Tensor, Tensor, Tensor], Tensor] = DEFAULT,
     alpha: float = 0.001,
     max_iter: int = 1000,
-    pixels: Literal["float", "8bit"] = "float",
+    pixels: Literal["float", "clipped", "8bit"] = "float",
     stop_at_K: bool = False,
     watch: Sequence[Callable[[Recording], None]] = (),
     resume: Mapping[str, Tensor] | None = None,
@@ -63,46 +63,54 @@ def find_jnd(
         alpha: learning rate α, for pixels in 0..1, as are the weights of the cost.
         max_iter: number of updates.
         pixels: ``"8bit"``: judge, keep and measure the pictures along the path, x(k) rounded and
-            clipped to whole grey levels, so that K is the first k whose picture M notices; costs
-            one more forward per iteration.
-        stop_at_K: stop each image at its K, so that time grows with the sum of K; costs one
-            device synchronisation per iteration.
+            clipped to whole grey levels, so that K is the first k whose picture M notices; the
+            trajectory has K and x(K) without rounding too. ``"clipped"``: likewise for x(k)
+            clipped to 0..255. Both cost one more forward per iteration.
+        stop_at_K: stop each image once K, with and without rounding, is known, so that time grows
+            with the sum of K; costs one device synchronisation per iteration.
         watch: functions called once per iteration with the :class:`~jnd.trajectory.Recording`,
             after M's answer for x(k) is recorded and before the update; its tensors change later.
         resume: ``state`` of the recording of an interrupted call with the same arguments. On the
             same device the result is the same to the bit.
 
     Raises:
-        ValueError: an argument is out of range (see the message).
+        TypeError, ValueError: an argument is of the wrong kind or out of range, or no gradient
+            reaches the pixels (see the message).
         DivergedError: an image diverged to NaN or infinity.
 
     Reference: Akan, Genc and Yarman Vural, ICIP 2020, Sections III and IV.
     """
-    _check(x0, alpha, max_iter, pixels)
+    _check(alpha, max_iter, pixels)
+    check_machine(machine)
     if objective is not None and (label is not None or target is not None):
         raise ValueError("give either objective or label and target, not both")
-    x0 = x0.detach()
-    recording = Recording(x0, max_iter, pixels, stop_at_K)
-    if resume:
-        recording.restore(resume)
-
-    with frozen(machine), deterministic(x0.device), torch.no_grad():
+    x0 = as_images(x0, pixels)
+    # in the caller's inference mode there would be no gradients
+    with torch.inference_mode(False), frozen(machine), deterministic(x0.device), torch.no_grad():
+        recording = Recording(x0, max_iter, pixels, stop_at_K)
+        if resume:
+            recording.restore(resume)
         if objective is None:
-            objective = class_change(machine(x0), label, target)
+            objective = class_change(first_answer(machine, x0), label, target)
         for k in range(recording.k, max_iter + 1):
             active = recording.active
             subset_objective = objective.select(active)
             x = recording.x[active].requires_grad_(k < max_iter)
             with torch.enable_grad():
                 output = machine(x)
-                total = cost(subset_objective.loss(output), x, x0[active])
+                loss = subset_objective.loss(output)
+                total = cost(loss, x, x0[active])
+                if k < max_iter and not loss.requires_grad:
+                    raise ValueError(NO_GRADIENT)
                 # before the answers, so that the memory of the forward is free again
                 x_next = update(x, total, alpha) if k < max_iter else x
-            judged_output = machine(eight_bit(x)) if pixels == "8bit" else output
+            judged_output = output if pixels == "float" else machine(VIEWS[pixels](x))
+            noticed = subset_objective.noticed(judged_output)
             recording.note(
                 k,
                 subset_objective.confidence(judged_output).to(x0.dtype),
-                subset_objective.noticed(judged_output),
+                noticed,
+                noticed if pixels == "float" else subset_objective.noticed(output),
             )
             for look in watch:
                 look(recording)
@@ -112,19 +120,9 @@ def find_jnd(
     return recording.trajectory(objective, alpha)
 
 
-def _check(x0: Tensor, alpha: float, max_iter: int, pixels: str) -> None:
-    if x0.ndim != 4 or not x0.is_floating_point():
-        raise ValueError(
-            f"x0 must be floating-point pixels (B, 3, H, W) in 0..255, not {x0.dtype} of shape "
-            f"{tuple(x0.shape)}"
-        )
-    diverged = (~x0.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-    if diverged:
-        raise ValueError(f"image {diverged[0]} of x0 has pixels that are NaN or infinite")
-    if pixels not in {"float", "8bit"}:
-        raise ValueError(f"pixels = {pixels!r}: choose 'float' or '8bit'")
-    if pixels == "8bit" and not torch.equal(x0, eight_bit(x0)):
-        raise ValueError("x0 must hold whole grey levels 0..255 for pixels='8bit': round it first")
+def _check(alpha: float, max_iter: int, pixels: str) -> None:
+    if pixels not in VIEWS:
+        raise ValueError(f"pixels = {pixels!r}: choose 'float', 'clipped' or '8bit'")
     if not 0 < alpha < float("inf"):
         raise ValueError(f"alpha = {alpha}, but the learning rate must be positive and finite")
     if max_iter < 1:

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from copy import deepcopy
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
+from jnd.inputs import fails_by_size
 from jnd.networks import deterministic, folded, resized
 
 
@@ -59,7 +61,7 @@ class Machine(nn.Module):
                 f"images of {height}×{width} are too small for {self.name}, which needs at least "
                 f"{min_height}×{min_width}"
             )
-        with deterministic(pixels.device):
+        with fails_by_size(pixels), deterministic(pixels.device):
             x = (pixels - self.mean) / self.std
             if self.input_size:
                 x = resized(x, self.input_size)
@@ -101,7 +103,8 @@ def prepare(
             saves a third to a half of the time; compare the logits before you rely on it.
 
     Raises:
-        ValueError: mean or std are not 3 numbers in grey levels, or a std is not positive.
+        ValueError: mean or std are not 3 numbers in grey levels, a std is not positive, or
+            input_size is no pair.
     """
     for name, numbers in {"mean": mean, "std": std}.items():
         if len(numbers) != 3 or (name == "std" and min(numbers) <= 0):
@@ -109,6 +112,8 @@ def prepare(
                 f"{name} = {tuple(numbers)}: give one number for each of red, green and blue, in "
                 "grey levels; those of std are positive"
             )
+    if input_size is not None and not _is_size(input_size):
+        raise ValueError(f"input_size = {input_size!r}: give (height, width), such as (224, 224)")
     if max(std) <= 1:
         raise ValueError(f"std = {tuple(std)} is for pixels in 0..1: multiply mean and std by 255")
     digest = hashlib.sha256()
@@ -128,3 +133,10 @@ def prepare(
         input_size=input_size,
     )
     return machine.to(device, dtype)
+
+
+def _is_size(value: object) -> bool:
+    """Tell whether a value is a pair of whole numbers above 0."""
+    if not isinstance(value, Sequence) or len(value) != 2:
+        return False
+    return all(isinstance(side, Integral) and int(side) > 0 for side in value)

@@ -1,8 +1,9 @@
 """Tools for any network: freeze it, make it deterministic, fold batch norm, resize its input."""
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from inspect import signature
 from typing import Any
@@ -14,56 +15,72 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.functional import interpolate
 from torch.nn.modules.batchnorm import _BatchNorm
 
+_changing = threading.RLock()  # held while a network is changed
+
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Inside: eval mode, no gradients for parameters. After: as before, buffers included."""
-    modes = [(m, m.training) for m in module.modules()]
-    gradients = [(p, p.requires_grad) for p in module.parameters()]
-    buffers = [(b, b.clone()) for b in module.buffers()]
-    try:
-        module.eval().requires_grad_(False)
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training
-        for p, requires_grad in gradients:
-            p.requires_grad_(requires_grad)
-        with torch.no_grad():
-            for b, saved in buffers:
-                b.copy_(saved)
+    """Inside: eval mode, no gradients for parameters. After: as before, buffers included.
+
+    Nothing is written to a module that is frozen already, so that threads can share it. Threads
+    that need to change a module take turns.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_changing)
+        modes = [(m, m.training) for m in module.modules()]
+        gradients = [(p, p.requires_grad) for p in module.parameters()]
+        buffers = [(b, b.clone()) for b in module.buffers()]
+        changes = any(mode for _, mode in modes) or any(wanted for _, wanted in gradients)
+        if changes:
+            module.eval().requires_grad_(False)
+        else:
+            stack.close()
+        try:
+            yield
+        finally:
+            if changes:
+                for m, training in modes:
+                    m.training = training
+                for p, requires_grad in gradients:
+                    p.requires_grad_(requires_grad)
+            with torch.no_grad():
+                for b, saved in buffers:
+                    if not torch.equal(b, saved):
+                        b.copy_(saved)
 
 
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """Inside, CUDA gives the same bits each time, in exact float32; after, it is set as before.
+    """Inside, exact float32 and the same bits each time; after, everything is set as before.
 
-    Operations take their deterministic form; PyTorch warns of one that has none. A CPU needs
-    nothing of this.
+    The caller's autocast and reduced precisions do not apply. On a GPU, operations take their
+    deterministic form; PyTorch warns of one that has none.
     """
-    if device.type != "cuda":
-        yield
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by PyTorch
-    cudnn: Any = torch.backends.cudnn  # newer than the stubs
-    backends: list[Any] = [torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn]
+    torch_backends: Any = torch.backends  # newer than the stubs
+    cudnn = torch_backends.cudnn
+    backends = [torch_backends.mkldnn.matmul, torch_backends.mkldnn.conv]
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by PyTorch
+        backends = [torch_backends.cuda.matmul, cudnn.conv, cudnn.rnn]
+    precisions = [backend.fp32_precision for backend in backends]
     mode = torch.get_deterministic_debug_mode()
     benchmark = cudnn.benchmark
     cudnn_deterministic = cudnn.deterministic
-    precisions = [backend.fp32_precision for backend in backends]
     try:
-        torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn, 2: refuse
-        cudnn.benchmark = False
-        cudnn.deterministic = True
         for backend in backends:
             backend.fp32_precision = "ieee"
-        yield
+        if device.type == "cuda":
+            torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn, 2: refuse
+            cudnn.benchmark = False
+            cudnn.deterministic = True
+        with torch.autocast(device.type, enabled=False):
+            yield
     finally:
+        for backend, precision in zip(backends, precisions, strict=True):
+            backend.fp32_precision = precision
         torch.set_deterministic_debug_mode(mode)
         cudnn.benchmark = benchmark
         cudnn.deterministic = cudnn_deterministic
-        for backend, precision in zip(backends, precisions, strict=True):
-            backend.fp32_precision = precision
 
 
 def folded(network: nn.Module) -> nn.Module:

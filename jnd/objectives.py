@@ -89,7 +89,15 @@ def class_change(
     """
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"the machine must map (B, 3, H, W) to logits (B, C), but gave {got}")
+        raise ValueError(
+            f"the machine must map (B, 3, H, W) to logits (B, C), but gave {got}: wrap it in a "
+            "module that returns the logits alone"
+        )
+    if logits.shape[1] == 1:
+        raise ValueError(
+            "the machine gives one logit z per image, but a change of class needs two: wrap it in "
+            "a module that returns torch.cat((torch.zeros_like(z), z), 1)"
+        )
     label = logits.argmax(1) if label is None else _classes("label", label, logits)
     if target is None:
         return AwayFrom(label)
@@ -103,17 +111,19 @@ def class_change(
 def _classes(name: str, value: Tensor | int, logits: Tensor) -> Tensor:
     images, count = logits.shape
     classes = torch.as_tensor(value, device=logits.device)
-    if classes.is_floating_point() or classes.shape not in {(), (images,)}:
+    whole = classes.dtype in {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+    if not whole or classes.shape not in {(), (images,)}:
         raise ValueError(
             f"{name} must be a class number or one for each of the {images} images, "
             f"not {classes.dtype} of shape {tuple(classes.shape)}"
         )
+    classes = classes.long()  # smaller types cannot be compared with large numbers of classes
     unknown = classes[(classes < 0) | (classes >= count)].tolist()
     if unknown:
         raise ValueError(
             f"{name} {unknown[0]} is out of range: the machine has classes 0..{count - 1}"
         )
-    return classes.long().expand(images)
+    return classes.expand(images).clone()
 
 
 def ranked_class(logits: Tensor, rank: int) -> Tensor:

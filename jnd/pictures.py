@@ -1,6 +1,7 @@
 """Pictures: images of whole grey levels, as an 8-bit file stores them."""
 
 import os
+import secrets
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ def save_png(path: str | Path, x: Tensor) -> None:
             f"{path}: a PNG holds whole grey levels 0..255, but this image has others; use "
             'find_jnd(..., pixels="8bit"), because rounding afterwards may undo the change'
         )
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{secrets.token_hex(4)}.part")  # never longer than a name may be
     try:
         Image.fromarray(whole.permute(1, 2, 0).numpy()).save(part, format="PNG")
         os.replace(part, path)

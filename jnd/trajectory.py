@@ -1,8 +1,8 @@
 """x(k), K, x(K) and the just noticeable difference of Eq. 4: the result of a descent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +10,13 @@ from torch.linalg import vector_norm
 
 from jnd.objectives import Objective
 from jnd.pictures import eight_bit
+
+VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "float": lambda x: x,
+    "clipped": lambda x: x.clamp(0, 255),
+    "8bit": eight_bit,
+}
+"""What M is asked about on the path, by the name that ``pixels`` gives it."""
 
 
 def distance(x: Tensor, x0: Tensor) -> Tensor:
@@ -20,9 +27,10 @@ def distance(x: Tensor, x0: Tensor) -> Tensor:
 def relative_distance(x: Tensor, x0: Tensor) -> Tensor:
     """‖x − x(0)‖₂ / ‖x(0)‖₂: (B, 3, H, W) twice -> (B,).
 
-    At x(K) it is JND(M), Eq. 4 read as a ratio of norms.
+    At x(K) it is JND(M), Eq. 4 read as a ratio of norms. NaN for a black x(0), whose norm is 0.
     """
-    return distance(x, x0) / vector_norm(x0.flatten(1), dim=1)
+    norm = vector_norm(x0.flatten(1), dim=1)
+    return distance(x, x0) / norm.masked_fill(norm == 0, torch.nan)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Trajectory:
         distance: (N + 1, B), ‖x(k) − x(0)‖₂ in grey levels.
         noticed: (N + 1, B) bool, M(x(k)) differs.
         objective: the loss with its labels and targets.
+        K_unrounded, x_unrounded: K and x(K) of the path without rounding or clipping; K and x_jnd
+            themselves where ``pixels`` is "float".
 
     For an image that stopped at K, x_end is x(K) and later entries are NaN and False.
     """
@@ -50,10 +60,12 @@ class Trajectory:
     distance: Tensor
     noticed: Tensor
     objective: Objective
+    K_unrounded: Tensor
+    x_unrounded: Tensor
 
     @property
     def jnd(self) -> Tensor:
-        """(B,), JND(M), Eq. 4; NaN where K is -1."""
+        """(B,), JND(M), Eq. 4; NaN where K is -1, and for a black x0, whose norm is 0."""
         return relative_distance(self.x_jnd, self.x0)
 
     @property
@@ -87,9 +99,14 @@ class DivergedError(RuntimeError):
         super().__init__(f"diverged to NaN or infinity: {', '.join(diverged)}; {advice}")
         self.trajectory = trajectory
         self.at = at
+        self.alpha = alpha
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments, so that the error arrives from another process."""
+        return type(self), (self.trajectory, self.at, self.alpha)
 
 
-CHANGING = ("active", "x", "x_jnd", "confidence", "distance", "noticed", "finite")
+STATE = "active x x_jnd x_unrounded K_unrounded confidence distance noticed finite".split()
 
 
 class Recording:
@@ -110,7 +127,11 @@ class Recording:
     """
 
     def __init__(
-        self, x0: Tensor, max_iter: int, pixels: Literal["float", "8bit"], stop_at_K: bool
+        self,
+        x0: Tensor,
+        max_iter: int,
+        pixels: Literal["float", "clipped", "8bit"],
+        stop_at_K: bool,
     ):
         iterations = max_iter + 1
         images = len(x0)
@@ -124,6 +145,8 @@ class Recording:
         self.remaining = self.active
         self.x = x0.clone()
         self.x_jnd = torch.full_like(x0, torch.nan)
+        self.x_unrounded = torch.full_like(x0, torch.nan)
+        self.K_unrounded = torch.full((images,), -1, device=x0.device)
         self.confidence = x0.new_full((iterations, images, 2), torch.nan)
         self.distance = x0.new_full((iterations, images), torch.nan)
         self.noticed = x0.new_zeros((iterations, images), dtype=torch.bool)
@@ -132,7 +155,7 @@ class Recording:
     @property
     def shown(self) -> Tensor:
         """x(k), or its picture."""
-        return eight_bit(self.x) if self.pixels == "8bit" else self.x
+        return VIEWS[self.pixels](self.x)
 
     @property
     def done(self) -> bool:
@@ -142,19 +165,24 @@ class Recording:
     @property
     def state(self) -> dict[str, Tensor]:
         """Everything that changes, for a descent that is to be resumed."""
-        tensors = {name: getattr(self, name) for name in CHANGING}
+        tensors = {name: getattr(self, name) for name in STATE}
         return tensors | self.kept | {"k": torch.tensor(self.k)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from the ``state`` of another recording of the same descent."""
         tensors = {name: tensor.to(self.x0.device, copy=True) for name, tensor in state.items()}
         self.k = int(tensors.pop("k"))
-        for name in CHANGING:
+        for name in STATE:
             setattr(self, name, tensors.pop(name))
         self.kept = tensors
 
-    def note(self, k: int, confidence: Tensor, noticed: Tensor) -> None:
-        """Record M's answers for x(k) of the n active images: (n, 2) and (n,) bool."""
+    def note(self, k: int, confidence: Tensor, noticed: Tensor, unrounded: Tensor) -> None:
+        """Record M's answers for x(k) of the n active images.
+
+        Args:
+            confidence, noticed: (n, 2) and (n,) bool, for x(k) as ``pixels`` has it.
+            unrounded: (n,) bool, whether M notices x(k) itself.
+        """
         self.k = k
         self.confidence[k, self.active] = confidence
         self.finite[k, self.active] &= confidence.isfinite().all(1)
@@ -162,16 +190,28 @@ class Recording:
         self.distance[k, self.active] = distance(self.shown, self.x0)[self.active]
         first = self.noticed[k] & ~self.noticed[:k].any(0)
         self.x_jnd = torch.where(_per_image(first), self.shown, self.x_jnd)
+        if self.pixels != "float":
+            first = torch.zeros_like(first).index_put((self.active,), unrounded)
+            first &= self.finite[k] & (self.K_unrounded < 0)
+            self.K_unrounded = torch.where(first, k, self.K_unrounded)
+            self.x_unrounded = torch.where(_per_image(first), self.x, self.x_unrounded)
         if self.stop_at_K:
-            self.remaining = self.active[~self.noticed[k, self.active]]
+            self.remaining = self.active[~self._known()]
 
     def move(self, x_next: Tensor) -> None:
         """Continue with x(k + 1) of the n active images, (n, 3, H, W), where it is finite."""
-        stops = self.noticed[self.k, self.active] & self.stop_at_K
+        stops = self._known() & self.stop_at_K
         moves = x_next.isfinite().flatten(1).all(1) & ~stops
         self.finite[self.k + 1, self.active] = moves | stops
         self.x[self.active] = torch.where(_per_image(moves), x_next, self.x[self.active])
         self.active = self.remaining
+
+    def _known(self) -> Tensor:
+        """(n,) bool, whether K of the active images is known, with and without rounding."""
+        known = self.noticed[: self.k + 1].any(0)
+        if self.pixels != "float":
+            known = known & (self.K_unrounded >= 0)
+        return known[self.active]
 
     def trajectory(self, objective: Objective, alpha: float) -> Trajectory:
         """The result, once the descent is done.
@@ -179,15 +219,19 @@ class Recording:
         Raises:
             DivergedError: an image diverged to NaN or infinity.
         """
+        K = _first(self.noticed)
+        is_float = self.pixels == "float"
         trajectory = Trajectory(
             x0=self.x0,
             x_jnd=self.x_jnd,
             x_end=self.shown,
-            K=_first(self.noticed),
+            K=K,
             confidence=self.confidence,
             distance=self.distance,
             noticed=self.noticed,
             objective=objective,
+            K_unrounded=K if is_float else self.K_unrounded,
+            x_unrounded=self.x_jnd if is_float else self.x_unrounded,
         )
         diverged_at = _first(~self.finite)
         if (diverged_at >= 0).any():

@@ -144,34 +144,33 @@ def full_size(measured: Mapping[str, Any]) -> SimpleNamespace:
     """Return what benchmarks/paper.py has measured: ``table``, its assumptions and provenance."""
     p = measured["provenance"]
     values = measured["values"]
-    costs: dict[str, tuple[np.ndarray, np.ndarray, str, int]] = {}
+    costs: dict[str, tuple[np.ndarray, np.ndarray, str]] = {}
     for name, job in values["jobs"].items():
         networks = [values["networks"][machine] for machine in job["machines"]]
         work = job["work"]
         forwards = TRAINING_FORWARDS if name == "training" else FORWARDS
-        least = work["sure"] + work["forwards"] / forwards
-        updates = np.array([least, least + work["to_K"]])  # if all flip at once, if none ever does
+        updates = np.array([work["sure"], work["sure"] + work["to_K"]])
         cpu = updates * sum(network["seconds"] for network in networks) / 3600
         operations = forwards * sum(network["forward"] for network in networks)
         gpu = updates * operations / GPU_SPEED / 3600
         memory = max(network["start"] + work["batch"] * network["image"] for network in networks)
         title = f"[{name}](notebooks/{name}.ipynb)" if name != "training" else name
-        costs[title] = (cpu, gpu, f"{memory / 1e3:.1f}", job["bytes"])
+        costs[title] = (cpu, gpu, f"{memory / 1e3:.1f}")
     cpu_total = np.sum([cpu for cpu, *_ in costs.values()], axis=0)
     gpu_total = np.sum([gpu for _, gpu, *_ in costs.values()], axis=0)
-    costs["**in all**"] = (cpu_total, gpu_total, "", values["bytes"])
+    costs["**in all**"] = (cpu_total, gpu_total, "")
     rows = [
         {
             "": title,
             "CPU, core hours": hours(cpu),
             "GPU, hours, estimated": hours(gpu),
             "memory on a CPU, GB": memory,
-            "downloads, GB": f"{size / 1e9:.2f}",
         }
-        for title, (cpu, gpu, memory, size) in costs.items()
+        for title, (cpu, gpu, memory) in costs.items()
     ]
     return SimpleNamespace(
         table=table(rows),
+        downloads=f"{values['bytes'] / 1e9:.2f}",
         reached=GPU_SPEED / 1e12,
         line=f"{p['processor']}, one thread · torch {p['packages']['torch']} · {code_and_date(p)}",
         updates=p["updates"],

@@ -144,7 +144,7 @@ def test_regularisers_act_alone_where_the_loss_is_flat(x0):
     alpha = 0.1
     eps = 1e-3
     x0 = x0[:1] * 1.4 - 40
-    machine = Linear(torch.zeros(3, 6, 5, dtype=torch.float64), -1.0)
+    machine = Linear(torch.full((3, 6, 5), 1e-30, dtype=torch.float64), -1.0)
     trajectory = find_jnd(machine, x0, cost=cost, alpha=alpha / GREY, max_iter=1)
     zero = torch.zeros(1, dtype=torch.float64)
     for index in [(0, 0, 0, 0), (0, 1, 3, 2), (0, 2, 5, 4)]:
@@ -260,7 +260,8 @@ def test_an_update_costs_one_forward_and_one_input_gradient(w, x0):
     machine.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
     machine.register_full_backward_hook(lambda *_: calls.update(backward=calls["backward"] + 1))
     find_jnd(machine, x0[:1], target=1, max_iter=7)
-    assert calls == {"forward": 1 + 8, "backward": 7}  # the label; x(0) .. x(7)
+    # the label, with a gradient to see whether there is one; x(0) .. x(7)
+    assert calls == {"forward": 1 + 8, "backward": 1 + 7}
 
 
 def test_images_that_stop_at_K_cost_no_more_and_keep_their_K(w, x0):
@@ -437,7 +438,7 @@ def test_an_answer_of_nan_is_no_answer():
         (dict(target=0.5), "class number"),
         (dict(target=1, objective=LinearObjective()), "not both"),
         (dict(pixels="8bit"), "whole grey levels 0..255 for pixels='8bit'"),
-        (dict(pixels="8 bit"), "pixels = '8 bit': choose 'float' or '8bit'"),
+        (dict(pixels="8 bit"), "pixels = '8 bit': choose 'float', 'clipped' or '8bit'"),
     ],
 )
 def test_wrong_arguments(w, x0, wrong, message):

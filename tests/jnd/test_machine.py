@@ -167,3 +167,24 @@ def test_wrong_means_are_refused(wrong, message):
     options = {"mean": MEAN, "std": STD} | wrong
     with pytest.raises(ValueError, match=message):
         jnd.prepare(small_network(), **options)
+
+
+@pytest.mark.parametrize("wrong", [32, (32,), (32, 0), (32.5, 32), "32"])
+def test_an_input_size_is_height_and_width(wrong):
+    with pytest.raises(ValueError, match=r"input_size = .*: give \(height, width\)"):
+        jnd.prepare(random_network("ResNet"), mean=MEAN, std=STD, input_size=wrong)
+
+
+def failing_networks():
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5))  # RuntimeError
+    return {"RuntimeError": flat, "AssertionError": random_network("vision transformer")}
+
+
+@pytest.mark.parametrize("name", failing_networks())
+def test_a_network_for_one_size_says_so_in_a_sentence_for_another(name, pixels):
+    machine = jnd.prepare(failing_networks()[name], mean=MEAN, std=STD)
+    assert len(machine(pixels)) == 2
+    message = "the machine fails on images of 96×48 pixels .*give input_size to jnd.prepare"
+    for use in (machine, lambda x: jnd.find_jnd(machine, x, max_iter=1)):
+        with pytest.raises(ValueError, match=message):
+            use(torch.ones(2, 3, 96, 48))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 
 from companion.checkout import ROOT
 
@@ -77,11 +78,36 @@ def run(python: Path, script: str, folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run([python, "-c", script], cwd=folder, capture_output=True, text=True)
 
 
-def test_the_readmes_example_runs_without_the_repository(installed, tmp_path):
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
-    process = run(installed, f"{example}\nprint(jnd.__file__)", tmp_path)
+def test_the_readmes_examples_run_without_the_repository(installed, tmp_path):
+    """With a network that sees brightness, as the one of the example would be downloaded."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    to_a_picture, as_attack = re.findall(r"```python\n(.*?)```", readme, re.S)
+    Image.effect_noise((300, 260), 60).convert("RGB").save(tmp_path / "photo.jpg")
+    brightness = """
+import torch
+class Brightness(torch.nn.Module):
+    def forward(self, x):
+        brightness = 1000 * x.mean((1, 2, 3))
+        if not hasattr(self, "threshold"):
+            self.threshold = brightness.detach()[:1] - 1
+        return torch.stack((brightness - self.threshold, torch.zeros_like(brightness)), 1)
+"""
+    reread = """
+saved = pil_to_tensor(Image.open("fools.png"))[None].float()
+assert machine(x0).argmax(1) == 0 and machine(saved).argmax(1) == 1
+print(jnd.__file__)
+"""
+    example = to_a_picture.replace("resnet18(weights=weights)", "Brightness()")
+    process = run(installed, brightness + example + reread, tmp_path)
     assert process.returncode == 0, process.stderr
     assert str(ROOT) not in process.stdout
+
+    inputs = (
+        "import torch\nmodel = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 2))\n"
+    )
+    inputs += "inputs = torch.rand(2, 3, 4, 4)\nlabels = model(inputs).argmax(1)\n"
+    process = run(installed, f"{inputs}{as_attack}\nassert adversarial.max() <= 1", tmp_path)
+    assert process.returncode == 0, process.stderr
 
 
 def test_every_module_of_the_wheel_can_be_imported(installed, tmp_path):

@@ -1,0 +1,114 @@
+"""Whatever comes into a descent, checked and converted before any work is done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jnd.pictures import eight_bit
+
+NEGATIVE = 0.1  # a larger share of negative pixels means a normalised image; our choice
+NO_GRADIENT = (
+    "no gradient reaches the pixels: the machine's forward runs under torch.no_grad(), detaches "
+    "its input, makes it whole numbers or leaves PyTorch"
+)
+
+
+@torch.inference_mode(False)
+def as_images(x0: Tensor, pixels: str) -> Tensor:
+    """Copy x0, (B, 3, H, W) in grey levels, as float32, or as float64 if it is that.
+
+    Raises:
+        TypeError: x0 is not a tensor.
+        ValueError: x0 has another shape or dtype, or pixels that are not grey levels 0..255.
+    """
+    if not isinstance(x0, Tensor):
+        raise TypeError(
+            f"x0 must be a torch.Tensor, not {type(x0).__name__}: torch.as_tensor converts arrays"
+        )
+    if x0.ndim != 4 or not x0.is_floating_point():
+        raise ValueError(
+            f"x0 must be floating-point pixels (B, 3, H, W) in 0..255, not {x0.dtype} of shape "
+            f"{tuple(x0.shape)}: x0.float() converts whole numbers, x0[None] makes a batch of one"
+        )
+    x0 = x0.detach().to(torch.promote_types(x0.dtype, torch.float32), copy=True)
+    flat = x0.flatten(1)
+    between_levels = (flat != flat.round()).any(1)
+    faults = {
+        "has pixels that are NaN or infinite": ~flat.isfinite().all(1),
+        "has no pixel above 1, but grey levels 0..255 are expected: multiply pixels in 0..1 by "
+        "255": (flat.abs() <= 1).all(1) & between_levels,
+        "has many negative pixels, but grey levels 0..255 are expected: normalise inside the "
+        "machine, as jnd.prepare does": (flat < 0).double().mean(1) > NEGATIVE,
+    }
+    if pixels == "8bit":
+        outside = (flat != eight_bit(flat)).any(1)
+        faults["must hold whole grey levels 0..255 for pixels='8bit': round it first"] = outside
+    for fault, images in faults.items():
+        if images.any():
+            raise ValueError(f"image {images.int().argmax()} of x0 {fault}")
+    return x0
+
+
+def check_machine(machine: nn.Module) -> None:
+    """Refuse a machine that is no module, or that was made without gradients.
+
+    Raises:
+        TypeError: the machine is not an nn.Module.
+        ValueError: it was made in inference mode.
+    """
+    if not isinstance(machine, nn.Module):
+        raise TypeError(
+            f"the machine must be a torch.nn.Module, not a {type(machine).__name__}: call a "
+            "function in the forward of a small module of your own"
+        )
+    if any(p.is_inference() for p in machine.parameters()):
+        raise ValueError("the machine was made inside torch.inference_mode(): make it outside")
+
+
+@contextmanager
+def fails_by_size(images: Tensor) -> Iterator[None]:
+    """Say in one sentence that a network fails on images, (B, 3, H, W), as it may by their size.
+
+    Raises:
+        ValueError: it does.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (AssertionError, RuntimeError) as error:
+        height, width = images.shape[2:]
+        raise ValueError(
+            f"the machine fails on images of {height}×{width} pixels ({error}); if it needs "
+            "another size, resize them, or give input_size to jnd.prepare"
+        ) from error
+
+
+@torch.enable_grad()
+def first_answer(machine: nn.Module, x0: Tensor) -> Any:
+    """M's answer for x0, for which one gradient is taken as a test.
+
+    Raises:
+        ValueError: M fails on these images, or no gradient reaches their pixels.
+    """
+    x = x0.clone().requires_grad_()
+    with fails_by_size(x):
+        output = machine(x)
+    if not isinstance(output, Tensor) or not len(x0):
+        return output
+    gradient = None
+    if output.requires_grad:
+        # weighted, because a sum of probabilities would not depend on the pixels
+        weights = torch.linspace(1, 2, output.numel(), dtype=output.dtype, device=output.device)
+        (gradient,) = torch.autograd.grad((output.flatten() * weights).sum(), x, allow_unused=True)
+    if gradient is None:
+        raise ValueError(NO_GRADIENT)
+    if not gradient.any():
+        raise ValueError(
+            "the gradient is zero at every pixel: the machine's forward rounds or saturates; it "
+            "should give logits, not probabilities"
+        )
+    return output.detach()

@@ -16,13 +16,20 @@ RUN_LOG = results/reproduce.log
 
 .PHONY: reproduce data test lint bench release setup lock repository
 
-# Nothing goes into the home folder, which may be full. Snakemake's copy of the Snakefile is removed,
-# because Snakemake would use it even after the Snakefile has changed.
+# Nothing goes into the home folder, which may be full or read-only. Snakemake's copy of the Snakefile is removed,
+# because Snakemake would use it even after the Snakefile has changed. It insists on a cache: without
+# a home folder that one is here too.
 reproduce: export IPYTHONDIR = $(CURDIR)/.snakemake/ipython
+reproduce: export JUPYTER_CONFIG_DIR = $(CURDIR)/.snakemake/jupyter/config
+reproduce: export JUPYTER_DATA_DIR = $(CURDIR)/.snakemake/jupyter/data
+reproduce: export JUPYTER_RUNTIME_DIR = $(CURDIR)/.snakemake/jupyter/runtime
+reproduce: export MPLCONFIGDIR = $(CURDIR)/.snakemake/matplotlib
 reproduce: setup
 	@mkdir -p results
 	@rm -rf .snakemake/sources
-	@$(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet host rules progress \
+	@mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}" 2> /dev/null \
+		|| export XDG_CACHE_HOME="$(CURDIR)/.snakemake/cache"; \
+	$(BIN)/snakemake --cores all --nolock --rerun-incomplete --quiet host rules progress \
 		--runtime-source-cache-path .snakemake/sources --config profile=$(PROFILE) 2> $(RUN_LOG) \
 		|| { tail -n 25 $(RUN_LOG); echo "Stopped; the full log is $(RUN_LOG)"; exit 1; }
 	@$(BIN)/python -m companion.tables $(PROFILE)

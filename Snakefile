@@ -3,7 +3,7 @@
 Or find the JND of every photo in a folder: snakemake --cores all folder --config images=DIR
 """
 
-import hashlib
+import functools
 import json
 import math
 import os
@@ -13,6 +13,10 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+
+from companion.files import writable_folder
+from companion.listing import check_owner, claim, left_out, list_photos, shard_of, state_of
+from companion.parameters import check_type
 
 
 configfile: "folder.yaml"
@@ -41,7 +45,9 @@ TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetenso
 JND = [*Path("jnd").glob("*.py")]
 COMPANION = [*Path("notebooks/companion").glob("*.py")]
 # what loads machines and photos, which a folder's table and the live page depend on
-LOADING = {"checkout", "efficientnet", "files", "parameters", "photos", "registry", "weights", "zoo"}
+LOADING = {
+    "checkout", "efficientnet", "files", "listing", "parameters", "photos", "registry", "weights", "zoo",
+}
 SHARD_SOURCES = [f for f in COMPANION if f.stem in LOADING | {"checkpoint", "folder", "provenance"}]
 LIVE_SOURCES = [f for f in COMPANION if f.stem in LOADING | {"style"}]
 GENERATED = {"_build", "figures", "notebooks", "__pycache__"}  # inside book/
@@ -50,9 +56,16 @@ profiles = sorted(folder.name for folder in Path("notebooks/params").iterdir())
 if PROFILE not in profiles:
     raise WorkflowError(f"unknown profile {PROFILE!r}: use one of {', '.join(profiles)}")
 
-PARAMETERS = [*yaml.safe_load(Path("folder.yaml").read_text(encoding="utf-8"))]
+PARAMETERS = yaml.safe_load(Path("folder.yaml").read_text(encoding="utf-8"))
 if unknown := sorted(config.keys() - {"profile", *PARAMETERS}):
     raise WorkflowError(f"unknown parameter {unknown[0]!r}: use profile, {', '.join(PARAMETERS)}")
+for name, default in PARAMETERS.items():
+    try:
+        check_type(name, config[name], type(default).__name__)
+    except TypeError as error:
+        raise WorkflowError(str(error))
+for name in ("images", "output", "weights", "save"):
+    config[name] = os.path.expanduser(config[name])
 
 
 rule all:
@@ -163,31 +176,34 @@ rule book:
 
 TABLES = f"{config['output']}/shards"
 SHARD = config["shard"]
-if SHARD not in range(1, 1001):  # so that their names fit into a command
-    raise WorkflowError(f"shard = {SHARD!r}: choose 1 to 1000 photos")
-PHOTOS = sorted(
-    str(path.relative_to(config["images"]))
-    for path in (Path(config["images"]).rglob("*") if config["images"] else ())
-    if path.suffix.lower() in {".jpg", ".jpeg", ".png"}
-)
+if SHARD < 1:
+    raise WorkflowError(f"shard = {SHARD}: a shard has at least 1 photo")
+PHOTOS, OTHERS = list_photos(config["images"]) if config["images"] else ([], {})
+RESULTS = [folder for folder in (config["output"], config["save"]) if folder]
 
 
-def photos_of(shard):
-    first = int(shard.number) * SHARD
-    return PHOTOS[first : first + SHARD]
+onstart:
+    if PHOTOS:
+        for folder in RESULTS:
+            claim(writable_folder(folder), config["images"])
 
 
-def state_of(shard):
-    """A hash that changes when a photo of the shard does."""
-    files = [Path(config["images"], name) for name in photos_of(shard)]
-    states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(states).encode()).hexdigest()
+@functools.cache
+def number_of_shards():
+    if not PHOTOS:
+        raise WorkflowError(f"no JPEG or PNG in images={config['images']!r}: name a folder of photos")
+    try:
+        for folder in RESULTS:
+            check_owner(folder, config["images"])
+    except ValueError as error:
+        raise WorkflowError(str(error))
+    if OTHERS:
+        print(left_out(config["images"], OTHERS), file=sys.stderr)
+    return math.ceil(len(PHOTOS) / SHARD)
 
 
 def shards(_):
-    if not PHOTOS:
-        raise WorkflowError(f"no JPEG or PNG in images={config['images']!r}: name a folder of photos")
-    return expand(f"{TABLES}/{{number:05}}.parquet", number=range(math.ceil(len(PHOTOS) / SHARD)))
+    return expand(f"{TABLES}/{{number:05}}.parquet", number=range(number_of_shards()))
 
 
 rule folder_shard:
@@ -199,14 +215,14 @@ rule folder_shard:
     output:
         f"{TABLES}/{{number}}.parquet",
     params:
-        photos=photos_of,
-        state=state_of,
+        state=lambda shard: state_of(config["images"], shard_of(PHOTOS, int(shard.number), SHARD)),
         parameters=json.dumps({n: config[n] for n in PARAMETERS if n not in {"output", "shard"}}),
     retries: 2
     resources:
         gpu=1,
     shell:
-        "{PYTHON} -m companion.folder shard {output:q} {params.parameters:q} -- {params.photos:q}"
+        "{PYTHON} -m companion.folder shard {output:q} {params.parameters:q}"
+        " {wildcards.number} {SHARD} {params.state}"
 
 
 rule folder:

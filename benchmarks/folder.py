@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import yaml
 from processor import processor
 
+from companion.listing import list_photos, shard_of, state_of
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARD = 6  # the packaged photos, so that the sum of K is the same in each
 PHOTOS = (6, 12, 24)
@@ -50,8 +52,9 @@ def read(table: str) -> tuple[dict, int]:
 
     rows = pq.read_table(table)
     last = PARAMETERS["max_iter"]
-    K = [k for column in ("K", "K_8bit") for k in rows[column].to_pylist()]
-    return provenance(table), sum((k if k >= 0 else last) + 1 for k in K)
+    pairs = zip(rows["K"].to_pylist(), rows["K_8bit"].to_pylist(), strict=True)
+    iterations = sum((max(pair) if min(pair) >= 0 else last) + 1 for pair in pairs)
+    return provenance(table), 2 * iterations  # x(k) and its picture
 
 
 def apart(function: Callable[..., Result], *arguments: object) -> Result:
@@ -83,20 +86,17 @@ def cost(command: Sequence[object]) -> dict[str, float]:
     }
 
 
-def shard(images: Path, out: Path, names: list[str], **changed: object) -> dict[str, float]:
+def shard(images: Path, out: Path, number: int, size: int, **changed: object) -> dict[str, float]:
     parameters = json.dumps({"images": str(images)} | PARAMETERS | changed)
-    return cost(["companion.folder", "shard", out, parameters, "--", *names])
+    state = state_of(images, shard_of(list_photos(images)[0], number, size))
+    return cost(["companion.folder", "shard", out, parameters, number, size, state])
 
 
 def folder_of(count: int, images: Path, out: Path) -> dict[str, float]:
     """Add up the cost of each shard and of the merge."""
-    names = [f"{i:05}.png" for i in range(count)]
-    starts = range(0, count, SHARD)
-    costs = [
-        shard(images, out / f"{i:05}.parquet", names[start : start + SHARD])
-        for i, start in enumerate(starts)
-    ]
-    costs.append(cost(["companion.folder", "merge", out / "jnd.parquet", out, len(starts)]))
+    shards = count // SHARD
+    costs = [shard(images, out / f"{i:05}.parquet", i, SHARD) for i in range(shards)]
+    costs.append(cost(["companion.folder", "merge", out / "jnd.parquet", out, shards]))
     return {
         "photos": count,
         "cpu": sum(c["cpu"] for c in costs),
@@ -133,7 +133,7 @@ def main() -> None:
         images.mkdir()
         apart(write_photos, str(images))
         values = {
-            "start": shard(images, folder / "start.parquet", ["00000.png"], max_iter=1),
+            "start": shard(images, folder / "start.parquet", 0, 1, max_iter=1),
             "runs": [folder_of(count, images, folder / str(count)) for count in PHOTOS],
             "planned": planned(folder / "empty"),
             "merged": merged(folder / str(max(PHOTOS)) / "jnd.parquet", folder / "tables"),

@@ -16,7 +16,10 @@ from sphinx.util.docutils import SphinxDirective
 from companion.photos import packaged_photos
 
 SOURCES = Path(__file__).parent
-SCRIPTS = "weights loops kernels network descent worker photo settings page".split()  # in order
+SCRIPTS = (  # in order
+    "weights loops kernels network descent photo ladder worker "
+    "settings pictures chart choices threshold eyes intake page"
+).split()
 WIDGET = Template((SOURCES / "widget.html").read_text("utf-8"))
 THUMBNAIL = (
     '<button type="button" data-take="{0}">'

@@ -51,7 +51,9 @@ live.network = ({ layers, side, mean, std }, loops, bytes) => {
           for (let j = 0; j < 9; j++) visit(patch + 9 * row + j, 3 * ((y + row) * wide + x) + j);
   };
 
+  let held; // the picture whose layers are there
   const answer = (picture) => {
+    held = picture;
     bordered.fill(0);
     eachValue((i, j) => (bordered[j] = (picture[i] - mean) / std));
     const taps = values(patches);
@@ -66,8 +68,9 @@ live.network = ({ layers, side, mean, std }, loops, bytes) => {
     return values(linear.own);
   };
 
-  // Of the picture that was answered last.
+  // Of the picture that was answered last, whose layers it takes.
   const gradient = (ofLogits, ofPicture) => {
+    held = undefined;
     values(linear.own).set(ofLogits);
     linear.backward();
     const means = values(pooled), before = values(head);
@@ -82,5 +85,5 @@ live.network = ({ layers, side, mean, std }, loops, bytes) => {
     eachValue((i, j) => (ofPicture[i] = bordered[j] / std));
   };
 
-  return { answer, gradient };
+  return { answer, gradient, holds: (picture) => picture === held };
 };

@@ -4,13 +4,17 @@ live.folder = document.currentScript.src;
 
 live.page = (root) => {
   const part = Object.fromEntries([...root.querySelectorAll("[data-live]")].map((e) => [e.dataset.live, e]));
-  const { network, names, defaults, arms, ends } = live.settings, { side, parts, bytes, megabytes } = network;
-  const fields = part.form.elements, called = (c) => `“${names[c]}”`;
+  const { network, names, ends, arms } = live.settings, { side, parts, bytes, megabytes } = network;
+  const choices = live.choices(part.form, live.settings), chart = live.chart(part, names), KEPT = 60;
+  const called = (c) => `“${names[c]}”`, sure = ([c, p]) => `${called(c)} (${p.toFixed(2)})`;
   const tell = (text) => (part.note.textContent = text);
-  let photo, pixels; // its name, and what the machine gets
+  let photo, pixels; // { name, own }, and what the machine gets
   let machine, awake; // the worker, and the promise that it has its network
-  let frame, trace; // what it said last, and all confidences since x(0)
-  let turn = 0, running = false; // whoever runs stops when it is another's turn
+  let ready; // the promise that the photo is read and asked about; the last one counts
+  let frame, shown; // the last x(k), and the one that is looked at
+  let chosen, trace, kept, apart; // its settings; all answers since x(0); some frames; every how many
+  let turn = 0, running = false, waiting = false, steps = 0; // whoever runs stops when it is another's turn
+  let saved; // the file that was saved last
 
   const load = (name) => new Promise((onload, reject) => {
     const onerror = () => reject(Error(`${name} could not be loaded: try again when you are online.`));
@@ -23,117 +27,243 @@ live.page = (root) => {
       tell(`Loading the network, once: ${((i / parts) * megabytes).toFixed(1)} of ${megabytes} MB.`);
       await load(`network-${i}.js`);
     }
+    tell("Loading the network, once: unpacking it.");
     await machine.ask("build", [network, live.loops]);
   };
   const failed = ({ message }) => {
+    if (/finite/.test(message)) throw Error(message);
     machine?.end();
-    machine = awake = frame = undefined;
+    machine = awake = ready = frame = undefined;
     if (/memory|RangeError/i.test(message)) throw Error("The memory is used up: close other tabs and try again.");
     if (/WebAssembly|Compile/.test(message)) throw Error("This browser has no WebAssembly with SIMD: take a newer one.");
     throw Error(message);
   };
+  const ask = (...question) => machine.ask(...question).catch(failed);
 
-  const settings = () => {
-    const { target: { value: name }, alpha, after, lambda, arm } = fields, target = name ? names.indexOf(name) : null;
-    if (target === -1) throw Error(`The machine knows no “${name}”: take a name from the list.`);
-    if (!part.form.checkValidity()) throw Error("α and the updates have to be above 0, and λ not below.");
-    const weights = arms[arm.value].map((weight, i) => (i || !weight ? weight : +lambda.value)); // λ comes first
-    return { target, alpha: +alpha.value, after: +after.value, weights };
-  };
   const stop = () => {
-    turn++;
     running = false;
+    steps = 0;
+    turn++;
     refresh();
+    return turn;
+  };
+  const prepare = (job) => {
+    ready = job;
+    refresh();
+    return job.catch((error) => {
+      if (ready === job) ready = undefined;
+      throw error;
+    }).finally(refresh);
   };
   const begin = async () => {
-    stop();
-    frame = undefined;
-    const chosen = settings();
+    const mine = stop();
+    chosen = choices.read();
     await (awake ??= wake().catch(failed));
-    show(await machine.ask("begin", [pixels, side, chosen]).catch(failed));
-    const answer = `The machine says ${called(frame.label)}`;
-    tell(`${answer}.`);
-    if (chosen.target !== frame.label) return;
-    frame = undefined;
-    throw Error(`${answer} already: choose another target.`);
+    if (mine !== turn) return;
+    const first = await ask("begin", ["main", pixels, side, chosen]);
+    if (mine !== turn) return;
+    [trace, kept, apart] = [[], [], 1];
+    part.blink.setAttribute("aria-pressed", "false");
+    part.control.textContent = part.code.textContent = "";
+    part.compare.hidden = part.code.hidden = true;
+    show(first);
+    const answer = `The machine says ${sure(frame.answers[0])}`;
+    if (chosen.target === frame.label) {
+      frame = undefined;
+      throw Error(`${answer} already: choose another target.`);
+    }
+    tell(`${answer}. ${predicted()}`);
   };
-  const choose = async (file, name) => {
-    stop();
+  // What the slope at the photo says of K, for the α in the form.
+  const predicted = () => {
+    const { alpha, updates } = choices.fields, { time, held } = kept?.[0] ?? {};
+    if (!(time > 0 && alpha.value > 0)) return "";
+    const K = Math.max(1, Math.round(time / alpha.value)), more = K > updates.value ? ", more than the updates allowed" : "";
+    const doubt = chosen.weights[0] > held ? "; but λ may hold the picture back for ever" : "";
+    part.predicted.textContent = `(predicted: ${live.number(K)})`;
+    return `By the slope here K will be about ${live.number(K)}, within a factor of three${more}${doubt}.`;
+  };
+  const choose = (file, name, own) => {
+    const mine = stop();
     tell("Reading the photo.");
-    pixels = await (machine ??= live.worker()).ask("photo", [file, side]);
-    photo = name;
-    await begin();
+    return prepare((async () => {
+      const read = await (machine ??= live.worker()).ask("photo", [await file, side]);
+      if (mine !== turn) return;
+      [photo, pixels, frame] = [{ name, own }, read, undefined];
+      const rgba = new Uint8ClampedArray(4 * side ** 2).fill(255);
+      pixels.forEach((value, i) => (rgba[4 * Math.floor(i / 3) + (i % 3)] = value));
+      [part.original, part.picture].forEach((canvas) => live.paint(canvas, rgba));
+      part.change.getContext("2d").clearRect(0, 0, side, side);
+      await begin();
+    })());
   };
-  const packaged = async (name) => {
-    if (!live.photos) await load("photos.js");
-    await choose(new Blob([live.bytes(live.photos[name])]), name);
+  const packaged = (name) => choose((live.photos ? Promise.resolve() : load("photos.js")).then(() => new Blob([live.bytes(live.photos[name])])), name, false);
+
+  // Waits until the photo, the last one that was given, has been asked about.
+  const settled = async () => {
+    if (!ready) prepare(pixels ? begin() : packaged(root.dataset.photo)).catch(() => {});
+    for (let job; job !== ready; ) await (job = ready);
   };
-  const run = async (goesOn, words = "On its way.") => {
-    if (running) return (running = false);
-    if (!frame) await (pixels ? begin() : packaged(root.dataset.photo));
+  // Goes on with a descent until its end or until it is where the reader wants it to be.
+  const walk = async (goesOn, words) => {
     const mine = ++turn;
     running = true;
     tell(words);
-    do show(await machine.ask("step").catch(failed));
-    while (running && mine === turn && frame.k < last() && frame.jnd < Infinity && goesOn());
-    if (!(frame.jnd < Infinity)) throw Error("The picture left the finite numbers: take a smaller α.");
+    refresh();
+    do {
+      show(await ask("step", "main"));
+      if (frame.K === frame.k) tell(`K = ${frame.K}: now ${sure(frame.answers[0])}. On its way.`);
+    } while (running && mine === turn && frame.k < last() && goesOn());
     if (mine !== turn) return;
     stop();
-    const { k, K, label, answers: [[answer]] } = frame, changed = K === k ? `, no longer ${called(label)}` : "";
-    tell(`${changed ? "K" : "k"} = ${k}: the machine ${answer === label ? "still " : ""}says ${called(answer)}${changed}.`);
+    const { k, K, file, label, answers: [[answer]] } = frame, changed = K === k ? `, no longer ${called(label)}` : "";
+    const holds = file !== k ? "" : K === k ? " Its picture of whole grey levels fools too: it can be saved." : " This is the first picture of whole grey levels that fools: save it, then ask the machine about the file.";
+    tell(`${changed ? "K" : "k"} = ${k}: the machine ${answer === label ? "still " : ""}says ${called(answer)}${changed}.${holds}`);
+    const [control] = await ask("control", "main");
+    if (mine + 1 === turn) part.control.textContent = `The same amount of random noise: ${control[0] === label ? "still" : "now"} ${sure(control)}.`;
+  };
+  const run = async (goesOn, words = "On its way.") => {
+    if (running) return (running = false);
+    if (waiting) return;
+    waiting = true;
+    try {
+      await settled();
+    } finally {
+      waiting = false;
+      refresh();
+    }
+    if (frame && frame.k < last()) await walk(goesOn, words);
+  };
+  const step = () => {
+    steps++;
+    if (!running) return run(() => --steps > 0, "");
+  };
+  const start = () => {
+    const toFile = frame?.K >= 0 && frame.file < 0;
+    const stops = toFile ? () => frame.file !== frame.k : () => frame.K !== frame.k;
+    return run(stops, toFile ? "On to a picture of whole grey levels that fools." : "On its way.");
   };
 
-  // The update that ends the run: as many as are allowed until K, or so many beyond it.
-  const last = () => (frame?.K > 0 ? frame.K + +fields.more.value : +fields.updates.value);
-  const paint = (canvas, rgba) => canvas.getContext("2d").putImageData(new ImageData(rgba, side, side), 0, 0);
+  // The update that ends the run: as many as are allowed until a file fools, or so many beyond it.
+  const last = () => (frame.file > 0 ? frame.file : chosen.updates) + (frame.K > 0 ? chosen.more : 0);
   const refresh = () => {
-    const k = frame?.k ?? 0, done = k >= last();
-    part.start.textContent = running ? "Pause" : k ? "Go on" : "Start";
-    part.start.disabled = done;
-    part.step.disabled = part.end.disabled = done || running;
-    part.again.disabled = part.blink.disabled = part.save.disabled = !k;
+    const k = frame?.k ?? 0, done = frame && k >= last(), focused = document.activeElement;
+    const going = !k ? "Start" : frame.K >= 0 && frame.file < 0 ? "On to a file" : "Go on";
+    part.start.textContent = waiting ? "Loading …" : running ? "Pause" : going;
+    part.start.disabled = done || waiting;
+    part.step.disabled = done || waiting || (running && !steps);
+    part.end.disabled = done || running || waiting;
+    for (const name of ["again", "blink", "save", "card", "python"]) part[name].disabled = !k;
+    part.sides.disabled = !frame || running;
+    part.ask.disabled = !saved || running;
+    part.slider.disabled = running || !(kept?.length > 1);
+    if (focused?.disabled && root.contains(focused)) (part.start.disabled ? part.again : part.start).focus();
   };
   const show = (next) => {
     frame = next;
-    const { k, K, label, other, confidence, answers, jnd, psnr, largest, reach, picture, change } = frame;
-    if (!k) [trace, part.jnd.textContent] = [[], "–"];
-    if (!k) paint(part.original, picture);
-    if (K === k) part.jnd.textContent = jnd.toPrecision(3);
-    paint(part.picture, picture);
-    paint(part.change, change);
-    trace.push(confidence);
-    [part.down, part.up].forEach((line, i) =>
-      line.setAttribute("points", trace.map((sure, at) => `${at},${(39 - 38 * sure[i]).toFixed(2)}`).join(" ")));
-    part.mark.setAttribute("transform", `translate(${K})`); // at −1 it is not seen
-    part.chart.setAttribute("viewBox", `0 0 ${Math.max(k, 20)} 40`);
-    const words = { k, K: K < 0 ? "–" : K, psnr: k ? `${psnr.toFixed(1)} dB` : "–", largest: largest.toFixed(1) };
-    Object.assign(words, { label: names[label], other: names[other], reach: reach.toPrecision(2) });
-    for (const [name, text] of Object.entries(words)) part[name].textContent = text;
-    part.answers.replaceChildren(...answers.map(([c, sure]) => {
-      const row = Object.assign(document.createElement("li"), { textContent: `${names[c]} ${sure.toFixed(2)}` });
-      row.style.setProperty("--p", sure);
-      return row;
-    }));
+    const { k, K, file, picture, answers } = frame;
+    if (!k) live.paint(part.original, picture);
+    trace.push({ k, answers });
+    // the frames that the slider has: those apart by so many updates, K, the file and the last
+    const stays = (one) => one.k % apart === 0 || one.k === K || one.k === file;
+    kept = [...kept.filter(stays), frame];
+    if (kept.length > KEPT) apart *= 2;
+    part.slider.max = kept.length - 1;
+    part.slider.value = part.slider.max;
+    if (K === k) part.jnd.textContent = live.number(frame.jnd);
+    if (!k) part.jnd.textContent = part.predicted.textContent = "";
+    chart.draw(trace, frame, chosen.target);
+    look(frame);
     refresh();
   };
+  const answers = (list) => part.answers.replaceChildren(...list.slice(0, 5).map(([c, p]) => {
+    const row = Object.assign(document.createElement("li"), { textContent: `${names[c]} ${p.toFixed(2)}` });
+    row.style.setProperty("--p", p);
+    return row;
+  }));
+  const look = (one) => {
+    shown = one;
+    const { k, psnr, largest, picture, added, jnd } = one, { K, file } = frame, reach = live.reach(added);
+    live.paint(part.picture, picture);
+    live.paint(part.change, live.colours(added, reach));
+    const words = { k, K: K < 0 ? "–" : K, file: file < 0 ? "–" : file, change: k ? live.number(jnd) : "0" };
+    Object.assign(words, { psnr: k ? `${psnr.toFixed(1)} dB` : "–", largest: live.number(largest), reach: live.number(reach) });
+    for (const [name, text] of Object.entries(words)) part[name === "change" ? "far" : name].textContent = text;
+    part.slider.setAttribute("aria-valuetext", `k = ${k}`);
+    answers(one.answers);
+    chart.point(k, frame.k);
+  };
 
+  const canvasOf = (rgba) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+    live.paint(canvas, rgba);
+    return canvas;
+  };
   const save = async () => {
-    const { k, K, label, picture } = frame, [answer, sure] = await machine.ask("ask", picture).catch(failed);
-    const canvas = new OffscreenCanvas(side, side);
-    paint(canvas, picture);
-    const href = URL.createObjectURL(await canvas.convertToBlob());
-    Object.assign(document.createElement("a"), { href, download: `${photo}-k${k}.png` }).click();
-    const missed = K < 0 ? "as in the photo" : "the rounding to 8 bits has undone it";
-    tell(`In the saved file the machine sees ${called(answer)} (${sure.toFixed(2)}): ${answer === label ? missed : "it still fools"}.`);
+    const name = `${photo.name}-k${shown.k}.png`;
+    saved = { name, frame: shown, blob: await live.file(canvasOf(shown.picture), name) };
+    refresh();
+    tell(`${name} holds x(${shown.k}) in whole grey levels. “Ask the machine” reads the file and puts it to the machine.`);
   };
-  const link = () => {
-    const chosen = new URLSearchParams([...new FormData(part.form), ["photo", photo ?? root.dataset.photo]]);
-    const address = `${location.href.split(/[?#]/)[0]}?${chosen}`;
-    navigator.clipboard?.writeText(address).catch(() => {}); // it is shown as well
-    tell(`Your settings, without the photo itself: ${address}`);
+  const askFile = async () => {
+    const { blob, frame: { k, answers: [[answer]] } } = saved, { label, K } = frame;
+    const read = await machine.ask("photo", [blob, side]), list = await ask("ask", read);
+    answers(list);
+    const undone = `the rounding to 8 bits has undone it${frame.file < 0 ? ": “On to a file” leads on to a picture that holds" : ""}`;
+    const why = answer !== label ? undone : K < 0 || k < K ? "as in the photo, for this is before K" : "so it does in x(k) itself, which is back there";
+    tell(`In the saved file the machine sees ${sure(list[0])}: ${list[0][0] === label ? why : "it still fools"}.`);
+  };
+  const card = () => {
+    const { k, jnd, answers: [answer] } = shown, { K, file, label } = frame, { arm, alpha, after, weights } = chosen;
+    const terms = { full: "all three penalties", l2: "the squared distance only", none: "no penalties" }[arm];
+    const lines = [`${called(label)} ${answer[0] === label ? "stays" : "becomes"} ${sure(answer)} by a change of ${live.number(100 * jnd)} %`,
+      `k = ${k}, K = ${K < 0 ? "not reached" : K}, JND(M) = ${part.jnd.textContent || "–"}; the change (right) in colours for ±${part.reach.textContent} grey levels`,
+      `α = ${alpha}${file > 0 && k > file ? `, then ${after}` : ""}, ${terms}${weights[0] ? `, λ = ${weights[0]}` : ""}; EfficientNet-Lite0, ${side} × ${side} pixels; after Akan, Genc and Yarman Vural, 2020`];
+    return live.file(live.card([part.original, canvasOf(shown.picture), part.change], lines), `${photo.name}-jnd.png`);
+  };
+  const copy = (text) => navigator.clipboard?.writeText(text).then(() => "Copied", () => "To copy") ?? "To copy";
+  const python = async () => {
+    part.code.textContent = live.python(chosen, photo.own ? "your-photo.jpg" : photo.name);
+    part.code.hidden = false;
+    tell(`${await copy(part.code.textContent)}: the call that gives the same K in Python, below.`);
+  };
+  const link = async () => {
+    const address = choices.link(photo?.own ? "own" : (photo?.name ?? root.dataset.photo));
+    tell(`${await copy(address)}, your settings${photo?.own ? " without your photo" : ""}: ${address}`);
   };
 
-  const on = (element, event, action) => element.addEventListener(event, async (happened) => {
+  // Both arms to their ends, and their pictures and changes on one scale.
+  const sides = async () => {
+    const mine = stop();
+    const ended = [];
+    running = true;
+    refresh();
+    for (const arm of ["full", "none"]) {
+      const [after, more] = arm === chosen.arm ? [chosen.after, chosen.more] : ends[arm];
+      const weights = arms[arm].map((weight, i) => (i || !weight ? weight : +choices.fields.lambda.value));
+      const words = arm === "full" ? "With all three penalties" : "Without penalties";
+      let one = await ask("begin", ["other", pixels, side, { ...chosen, arm, after, more, weights }]);
+      for (let end = chosen.updates; one.k < end; end = one.file > 0 ? one.file + more : chosen.updates) {
+        one = await ask("step", "other");
+        if (mine !== turn) return;
+        if (one.k % 5 === 0) tell(`${words}: update ${one.k} of ${one.file > 0 ? one.file + more : `${chosen.updates} at most`}.`);
+        if (!running) return (stop(), tell("Stopped."));
+      }
+      ended.push([words, one]);
+    }
+    stop();
+    const reach = Math.max(...ended.map(([, { added }]) => live.reach(added)));
+    part.compare.replaceChildren(...ended.map(([words, { k, jnd, psnr, answers: [answer], picture, added }]) => {
+      const box = document.createElement("figure"), caption = document.createElement("figcaption");
+      caption.textContent = `${words}: ${sure(answer)} at k = ${k}, change ${live.number(100 * jnd)} %, PSNR ${psnr.toFixed(1)} dB`;
+      box.append(canvasOf(picture), canvasOf(live.colours(added, reach)), caption);
+      return box;
+    }));
+    part.compare.hidden = false;
+    tell(`With and without, both at their ends, below. Full colours stand for ±${live.number(reach)} grey levels in both.`);
+  };
+
+  const guard = (element, event, action) => element.addEventListener(event, async (happened) => {
     try {
       await action(happened);
     } catch (error) {
@@ -141,28 +271,32 @@ live.page = (root) => {
       tell(error.message);
     }
   });
-  const file = ([first]) => first && choose(first, first.name.replace(/\.\w+$/, ""));
-  on(part.start, "click", () => run(() => frame.K !== frame.k));
-  on(part.step, "click", () => run(() => false, ""));
-  on(part.end, "click", () => run(() => true));
-  on(part.again, "click", begin);
-  on(part.blink, "click", () => part.blink.setAttribute("aria-pressed", part.blink.ariaPressed !== "true"));
-  on(part.save, "click", save);
-  on(part.link, "click", link);
-  on(fields.arm, "change", () => ([fields.after.value, fields.more.value] = ends[fields.arm.value]));
-  on(part.form, "submit", (event) => event.preventDefault());
-  on(part.form, "change", ({ target }) => ([fields.updates, fields.more].includes(target) ? refresh() : pixels && begin()));
-  on(root, "dragover", (event) => event.preventDefault());
-  on(root, "drop", (event) => (event.preventDefault(), file(event.dataTransfer.files)));
-  root.querySelectorAll("[type=file]").forEach((input) => on(input, "change", () => file(input.files)));
-  root.querySelectorAll("[data-take]").forEach((button) => on(button, "click", () => packaged(button.dataset.take)));
+  const again = () => prepare(begin());
+  const actions = { start, step, end: () => run(() => true), again, save, ask: askFile, card, python, link, sides };
+  for (const [name, action] of Object.entries(actions)) guard(part[name], "click", action);
+  guard(part.blink, "click", () => part.blink.setAttribute("aria-pressed", part.blink.ariaPressed !== "true"));
+  guard(part.slider, "input", () => look(kept[part.slider.value]));
+  guard(part.form, "input", ({ target }) => target.name === "alpha" && frame && !frame.k && tell(predicted()));
+  guard(part.form, "change", ({ target }) => {
+    if (target.name === "arm") choices.takeArm();
+    choices.read(); // says what is wrong
+    if (!frame?.k) return pixels && again();
+    running = false;
+    tell("“Back to the photo” starts with the new settings; until then the old ones hold.");
+  });
+  live.eyes(root, part, side, guard, async (kind) => {
+    await settled();
+    running = false;
+    const { lambda } = choices.fields, weights = (arms[kind] ?? arms.none).map((weight, i) => (i || !weight ? weight : +lambda.value));
+    return { ...(await ask("ladder", [kind, { ...chosen, weights }, side])), x0: pixels, photo: photo.own ? "own" : photo.name };
+  });
+  live.intake(root, { own: (file, name) => choose(file, name, true), packaged, guard });
 
-  const given = new URLSearchParams(location.search);
-  for (const [name, value] of [...Object.entries(defaults), ...given]) if (fields[name]) fields[name].value = value;
+  const given = new URLSearchParams(location.search), said = choices.fill(given);
   if (live.settings.photos.includes(given.get("photo"))) root.dataset.photo = given.get("photo");
   part.original.parentElement.style.backgroundImage = `url(${new URL(`${root.dataset.photo}.webp`, live.folder)})`;
   part.names.append(...names.map((value) => Object.assign(document.createElement("option"), { value })));
-  tell(`Start loads the network, ${megabytes} MB, once. A photo of yours stays on this computer.`);
+  tell(`${said} Start loads the network, ${megabytes} MB, once. A photo of yours stays on this computer.`.trim());
   root.classList.add("live-awake");
   refresh();
 };

@@ -1,7 +1,9 @@
 // A photo as the machine gets it: the central square, resized as companion.photos has it (bilinear,
 // antialiased) to whole grey levels; red, green and blue of a pixel lie side by side.
 
-// From a square of `side` pixels to one of `size`: add() takes its next rows, RGBA.
+// From a square of `side` pixels to one of `size`, as torchvision resizes 8 bits: the weights are whole
+// multiples of a power of two, and what comes of each row is rounded before columns are summed. add()
+// takes the next rows, RGBA.
 live.resizer = (side, size) => {
   const scale = side / size, reach = Math.max(scale, 1);
   const windows = Array.from({ length: size }, (_, place) => {
@@ -9,16 +11,22 @@ live.resizer = (side, size) => {
     const length = Math.min(side, Math.floor(centre + reach + 0.5)) - first;
     const parts = Array.from({ length }, (_, i) => Math.max(0, 1 - Math.abs(first + i + 0.5 - centre) / reach));
     const total = parts.reduce((a, b) => a + b);
-    return { first, last: first + length - 1, parts: Float64Array.from(parts, (part) => part / total) };
+    return { first, last: first + length - 1, parts: parts.map((part) => part / total) };
   });
-  const square = new Float64Array(3 * size * size), line = new Float64Array(3 * size);
+  const largest = Math.max(...windows.map(({ parts }) => Math.max(...parts)));
+  let bits = 0;
+  while (bits < 22 && Math.floor(0.5 + largest * 2 ** (bits + 1)) < 2 ** 15) bits++; // a weight has 16 bits
+  const half = 2 ** (bits - 1);
+  for (const one of windows) one.parts = Int32Array.from(one.parts, (part) => 0.5 + part * 2 ** bits);
+  const square = new Int32Array(3 * size * size).fill(half), line = new Uint8ClampedArray(3 * size);
   let row = 0;
   const add = (rgba) => {
     for (let at = 0; at < rgba.length; at += 4 * side, row++) {
       for (let i = 0; i < line.length; i++) {
         const { first, parts } = windows[Math.floor(i / 3)];
-        line[i] = 0;
-        for (let j = 0, from = at + 4 * first + (i % 3); j < parts.length; j++, from += 4) line[i] += parts[j] * rgba[from];
+        let sum = half;
+        for (let j = 0, from = at + 4 * first + (i % 3); j < parts.length; j++, from += 4) sum += parts[j] * rgba[from];
+        line[i] = sum >> bits;
       }
       windows.forEach(({ first, last, parts }, place) => {
         if (first > row || row > last) return;
@@ -26,14 +34,14 @@ live.resizer = (side, size) => {
       });
     }
   };
-  return { add, result: () => Float32Array.from(square, Math.round) };
+  return { add, result: () => Float32Array.from(square, (sum) => Math.min(255, Math.max(0, sum >> bits))) };
 };
 
 // The pixels of a file with a picture, turned as its EXIF says. Errors are for the reader.
 live.photo = async (file, size) => {
   const LEAST = 32, STRIP = 2 ** 16; // pixels of the shorter side, and at a time
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" }).catch(() => {
-    throw Error("This browser sees no picture in that file: take a JPEG, a PNG or a WebP.");
+    throw Error("This browser cannot read that file as a picture: it is damaged, cut short or of another kind. Take a whole JPEG, PNG or WebP.");
   });
   const { width, height } = bitmap, side = Math.min(width, height), rows = Math.ceil(STRIP / side);
   if (side < LEAST) throw Error(`That picture has ${width} × ${height} pixels, and ${LEAST} each way are needed.`);

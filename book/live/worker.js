@@ -1,7 +1,8 @@
 // The worker that reads photos and computes, so that the page stays quick: one reply to each message.
 
 live.work = () => {
-  let bytes, network, descent, x0;
+  let bytes, network;
+  const descents = {}, x0 = {}; // by name, as there may be two to compare
   const jobs = {
     photo: ([file, side]) => live.photo(file, side),
     take: ([at, base64, total]) => (bytes ??= new Uint8Array(total)).set(live.bytes(base64), at),
@@ -9,13 +10,16 @@ live.work = () => {
       network = live.network(header, live.bytes(loops), bytes);
       bytes = undefined; // the network has its own copy
     },
-    begin: ([pixels, side, settings]) => {
-      x0 = pixels;
-      descent = live.descent(network, side, x0, settings);
-      return drawn(descent.look());
+    begin: ([name, pixels, side, settings]) => {
+      x0[name] = pixels;
+      descents[name] = live.descent(network, side, pixels, settings);
+      const first = drawn(name, descents[name].look());
+      return { ...first, ...(settings.target === null && descents[name].predict()) };
     },
-    step: () => drawn(descent.step()),
-    ask: (picture) => descent.ask(picture.filter((_, i) => i % 4 < 3)),
+    step: (name) => drawn(name, descents[name].step()),
+    control: (name) => descents[name].control(),
+    ask: (picture) => descents.main.ask(picture),
+    ladder: async ([kind, settings, side]) => live.ladder(network, side, x0.main, kind, settings),
   };
   onmessage = async ({ data: [job, argument] }) => {
     try {
@@ -25,25 +29,19 @@ live.work = () => {
     }
   };
 
-  // x(k) in 8 bits, and the change from blue (less) over white to red (more), which `reach` has in full.
-  const drawn = ({ x, ...frame }) => {
-    const picture = new Uint8ClampedArray((4 * x.length) / 3).fill(255), change = picture.slice();
-    const added = Float64Array.from({ length: x.length / 3 }, (_, pixel) =>
-      [0, 1, 2].reduce((sum, c) => sum + (x[3 * pixel + c] - x0[3 * pixel + c]) / 3, 0));
-    const reach = 3 * Math.sqrt(added.reduce((sum, one) => sum + one ** 2, 0) / added.length);
-    for (let i = 0; i < x.length; i++) {
-      const pixel = Math.floor(i / 3), c = i % 3, share = reach && Math.min(1, Math.abs(added[pixel]) / reach);
-      const full = added[pixel] > 0 ? [178, 24, 43] : [33, 102, 172];
-      picture[4 * pixel + c] = x[i];
-      change[4 * pixel + c] = 255 + share * (full[c] - 255);
-    }
-    return { ...frame, reach, picture, change };
+  // x(k) in 8 bits, and the mean change of each pixel's red, green and blue.
+  const drawn = (name, { x, ...frame }) => {
+    const picture = new Uint8ClampedArray((4 * x.length) / 3).fill(255), from = x0[name];
+    const added = Float32Array.from({ length: x.length / 3 }, (_, pixel) =>
+      [0, 1, 2].reduce((sum, c) => sum + (x[3 * pixel + c] - from[3 * pixel + c]) / 3, 0));
+    for (let i = 0; i < x.length; i++) picture[4 * Math.floor(i / 3) + (i % 3)] = x[i];
+    return { ...frame, picture, added };
   };
 };
 
 // The page's side of it: ask(job, argument) promises the reply; questions wait for each other.
 live.worker = () => {
-  const needed = ["bytes", "unpack", "kernels", "network", "descent", "resizer", "photo", "work"];
+  const needed = ["bytes", "unpack", "kernels", "network", "noise", "descent", "resizer", "photo", "ladder", "work"];
   const code = needed.map((name) => `live.${name} = ${live[name]};`).join("\n");
   const blob = new Blob([`const live = {};\n${code}\nlive.work();`]); // a page from a disk has no other address
   const worker = new Worker(URL.createObjectURL(blob));

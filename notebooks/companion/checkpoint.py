@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from companion.checkout import ROOT
-from companion.files import write_atomically
+from companion.files import writable_folder, write_atomically
 from jnd.trajectory import Recording
 
 SECONDS = 10.0  # between two writes
@@ -37,10 +37,13 @@ class Checkpoint:
 
     Args:
         path: of the file. Its name tells this work from any other, see :func:`fingerprint`.
+
+    Raises:
+        OSError: nothing can be written into its folder.
     """
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path = writable_folder(path.parent) / path.name
         self.written = time.monotonic()
 
     def load(self) -> dict[str, Tensor] | None:

@@ -9,23 +9,24 @@ import argparse
 import hashlib
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL.Image import DecompressionBombError
+import yaml
 from torch import Tensor
 
+from companion.checkout import ROOT
 from companion.checkpoint import Checkpoint, fingerprint
-from companion.files import replacing, sha256
+from companion.files import printable, replacing, sha256, short_name, writable_folder
+from companion.listing import list_photos, shard_of, state_of
 from companion.parameters import check_type
-from companion.photos import central_square, read_rgb
+from companion.photos import JPEG_MODES, read_square
 from companion.provenance import origin, plain, subject
 from companion.zoo import load_machine
 from jnd.cost import Cost
@@ -34,10 +35,9 @@ from jnd.machine import Machine
 from jnd.metrics import METRICS, all_metrics, table_metrics
 from jnd.objectives import ranked_class
 from jnd.pictures import save_png
-from jnd.trajectory import DivergedError, Trajectory
+from jnd.trajectory import DivergedError, relative_distance
 
-JPEG_MODES = {"L", "CMYK"}  # Pillow's names of a JPEG's other modes, which are turned into RGB
-UNREADABLE = (OSError, ValueError, SyntaxError, DecompressionBombError)  # raised by Pillow
+GREY = 128.0  # of the photo that is tried before the first one
 SCHEMA = pa.schema(
     [
         ("image", pa.string()),
@@ -49,10 +49,10 @@ SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-"""The columns: the photo's path inside the folder and its file's hash; classes as numbers, whose
-names are in the provenance; K, -1 if there is none; JND(M) and the metrics of x(K), null without K;
-K and JND(M) of the picture; the time of the photo's batch divided by its number of photos; the
-reason why there are no numbers, null if there are."""
+"""The columns: the photo's path inside the folder and its file's hash, null if it cannot be read;
+classes as numbers, whose names are in the provenance; K, -1 if there is none; JND(M) and the
+metrics of x(K), null without K; K and JND(M) of the picture; the time of the photo's batch divided
+by its number of photos; the reason why there are no numbers, null if there are."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,18 @@ class Parameters:
         return {"cost": cost, "alpha": self.alpha, "max_iter": self.max_iter}
 
 
+def default_parameters(**changed: Any) -> Parameters:
+    """The parameters of ``folder.yaml``, some of them changed; errors as :class:`Parameters`."""
+    defaults = yaml.safe_load((ROOT / "folder.yaml").read_text("utf-8"))
+    names = [field.name for field in fields(Parameters)]
+    return Parameters(**{name: defaults[name] for name in names} | changed)
+
+
 def measure(parameters: Parameters, names: Sequence[str], out: Path) -> None:
     """Write the table of a shard. A killed run continues at the iteration it had saved.
 
-    A photo that cannot be decoded, or whose descent diverges, gets a row with the reason in
-    ``error``.
+    A photo that cannot be read or decoded or is black, or whose descent diverges, gets a row with
+    the reason in ``error``.
 
     Args:
         parameters: of the descent.
@@ -107,12 +114,14 @@ def measure(parameters: Parameters, names: Sequence[str], out: Path) -> None:
 
     Raises:
         ValueError: a parameter is out of range; nothing has been computed yet.
-        OSError: the weights or a photo cannot be read from the disk.
+        OSError: the weights cannot be read, or results not written; likewise.
     """
+    writable_folder(out.parent)
+    if parameters.save:
+        writable_folder(parameters.save)
     machine = load_machine(parameters.machine, parameters.weights)
-    _check(parameters, machine)
+    check(parameters, machine)
     batches = [names[i : i + parameters.batch] for i in range(0, len(names), parameters.batch)]
-    out.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for i, batch in enumerate(batches):
         rows += _measure_batch(parameters, machine, batch, out.with_name(f"{out.name}.{i}"))
@@ -168,86 +177,116 @@ def provenance(table: str | Path) -> dict[str, Any]:
     return json.loads(pq.read_schema(table).metadata[b"jnd"])
 
 
-def _measure_batch(
-    parameters: Parameters, machine: Machine, names: Sequence[str], checkpoints: Path
-) -> list[dict[str, Any]]:
-    """The rows of photos that descend together; ``checkpoints`` begins the names of their files."""
-    began = time.perf_counter()
-    rows: list[dict[str, Any]] = [{"image": name} for name in names]
-    photos = []
-    for row in rows:
-        path = Path(parameters.images, row["image"])
-        row["sha256"] = sha256(path)  # fails if the disk does, not if the picture is bad
-        try:
-            photos.append(central_square(read_rgb(path, JPEG_MODES), parameters.size))
-        except UNREADABLE as error:
-            row["error"] = str(error)
-    if photos:
-        readable = [row for row in rows if "error" not in row]
-        x0 = torch.stack(photos).float().to(machine.mean.device)
-        identity = [asdict(parameters), machine.sha256, [row["sha256"] for row in readable]]
-        stem = checkpoints.with_name(f"{checkpoints.name}.{fingerprint(*identity)}")
-        numbers, pictures = _descend(parameters, machine, x0, stem)
-        for row, values, picture in zip(readable, numbers, pictures, strict=True):
-            row |= values
-            if parameters.save:
-                path = Path(parameters.save, f"{row['image']}.png")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.unlink(missing_ok=True)  # one made with other parameters
-                if picture.isfinite().all():
-                    save_png(path, picture)
-    seconds = (time.perf_counter() - began) / len(rows)
-    return [row | {"seconds": seconds} for row in rows]
-
-
-def _descend(
-    parameters: Parameters, machine: Machine, x0: Tensor, checkpoints: Path
+def descend(
+    parameters: Parameters, machine: Machine, x0: Tensor, **options: Any
 ) -> tuple[list[dict[str, Any]], Tensor]:
-    """The numbers of each photo of x0, (B, 3, H, W), and its picture, NaN if there is none."""
+    """The numbers of each photo, and its picture that fools, NaN if there is none.
+
+    Args:
+        parameters: of the descent.
+        machine: to be fooled.
+        x0: (B, 3, H, W), whole grey levels.
+        options: ``watch`` and ``resume`` of :func:`~jnd.descent.find_jnd`.
+
+    Returns:
+        a row of the table for each photo, as far as the descent gives it, and (B, 3, H, W).
+    """
     with torch.no_grad():
         logits = machine(x0)
     columns = {"label": ranked_class(logits, 1)}
     if parameters.target_rank:
         columns["target"] = ranked_class(logits, parameters.target_rank)
-    options = parameters.descent | columns | {"stop_at_K": True}
-
-    def descend(pixels: Literal["float", "8bit"]) -> tuple[Trajectory, Tensor]:
-        checkpoint = Checkpoint(checkpoints.with_name(f"{checkpoints.name}.{pixels}.checkpoint"))
-        long: dict[str, Any] = {"watch": [checkpoint.watch], "resume": checkpoint.load()}
-        try:
-            trajectory = find_jnd(machine, x0, **options, **long, pixels=pixels)
-            return trajectory, torch.full_like(trajectory.K, -1)
-        except DivergedError as error:
-            return error.trajectory, error.at
-
-    plain_path, plain_diverged = descend("float")
-    picture, picture_diverged = descend("8bit")
-    columns |= {"K": plain_path.K, "jnd": plain_path.jnd, **all_metrics(x0, plain_path.x_jnd)}
-    columns |= {"K_8bit": picture.K, "jnd_8bit": picture.jnd}
+    options |= parameters.descent | columns | {"pixels": "8bit", "stop_at_K": True}
+    try:
+        trajectory = find_jnd(machine, x0, **options)
+        diverged_at = torch.full_like(trajectory.K, -1)
+    except DivergedError as error:
+        trajectory = error.trajectory
+        diverged_at = error.at
+    x = trajectory.x_unrounded
+    columns |= {"K": trajectory.K_unrounded, "jnd": relative_distance(x, x0), **all_metrics(x0, x)}
+    columns |= {"K_8bit": trajectory.K, "jnd_8bit": trajectory.jnd}
     photos = zip(*plain(list(columns.values())), strict=True)
     rows = [dict(zip(columns, values, strict=True)) for values in photos]
-    for column, diverged_at in {"K_8bit": picture_diverged, "K": plain_diverged}.items():
-        for row, k in zip(rows, diverged_at.tolist(), strict=True):
-            if k >= 0:
-                row[column] = None
-                row["error"] = f"diverged to NaN or infinity at iteration {k}"
-    return rows, picture.x_jnd
+    for row, k in zip(rows, diverged_at.tolist(), strict=True):
+        if k >= 0:
+            row["error"] = f"diverged to NaN or infinity at iteration {k}"
+            row |= {name: None for name in ("K", "K_8bit") if row[name] < 0}
+    return rows, trajectory.x_jnd
 
 
-def _check(parameters: Parameters, machine: Machine) -> None:
-    """Try a blank photo, to refuse early what would only fail after a descent."""
-    if parameters.save:
-        Path(parameters.save).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=parameters.save).close()
+def save_picture(folder: str | Path, name: str, picture: Tensor) -> Path | None:
+    """Save a photo's picture that fools as ``NAME.png`` in a folder, in place of an older one.
+
+    Args:
+        folder: of the pictures.
+        name: of the photo; its subfolders are made.
+        picture: (3, H, W); NaN: there is none, and none is left.
+    """
+    path = Path(folder, name)
+    path = path.with_name(short_name(path.name, ".png"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # one made with other parameters
+    if not picture.isfinite().all():
+        return None
+    save_png(path, picture)
+    return path
+
+
+def check(parameters: Parameters, machine: Machine) -> None:
+    """Try a grey photo, to refuse early what would only fail after a descent.
+
+    Raises:
+        ValueError: a parameter is out of range, or the machine takes no photos of this size.
+    """
     if parameters.target_rank == 1:
         raise ValueError(
             "target_rank = 1 is M's answer itself: choose 2 or more, or 0 for no class"
         )
-    blank = torch.zeros(1, 3, parameters.size, parameters.size, device=machine.mean.device)
-    table_metrics(blank, blank)
+    shape = (1, 3, parameters.size, parameters.size)
+    grey = torch.full(shape, GREY, device=machine.mean.device)
+    table_metrics(grey, grey)
     with torch.no_grad():
-        ranked_class(machine(blank), parameters.target_rank or 1)
-    find_jnd(machine, blank, **parameters.descent | {"max_iter": min(parameters.max_iter, 1)})
+        ranked_class(machine(grey), parameters.target_rank or 1)
+    find_jnd(machine, grey, **parameters.descent | {"max_iter": min(parameters.max_iter, 1)})
+
+
+def _measure_batch(
+    parameters: Parameters, machine: Machine, names: Sequence[str], checkpoints: Path
+) -> list[dict[str, Any]]:
+    """The rows of photos that descend together; ``checkpoints`` begins the names of their files."""
+    began = time.perf_counter()
+    rows = []
+    photos = {}
+    for name in names:
+        row: dict[str, Any] = {"image": printable(name)}
+        try:
+            photos[name] = _read(Path(parameters.images, name), parameters.size, row)
+        except Exception as error:  # whatever is wrong with one photo, the others go on
+            row["error"] = printable(str(error) or repr(error))
+        rows.append(row)
+    if photos:
+        readable = [row for row in rows if "error" not in row]
+        x0 = torch.stack(list(photos.values())).float().to(machine.mean.device)
+        identity = [asdict(parameters), machine.sha256, [row["sha256"] for row in readable]]
+        stem = f"{checkpoints.name}.{fingerprint(*identity)}"
+        checkpoint = Checkpoint(checkpoints.with_name(f"{stem}.checkpoint"))
+        long: dict[str, Any] = {"watch": [checkpoint.watch], "resume": checkpoint.load()}
+        numbers, pictures = descend(parameters, machine, x0, **long)
+        for row, name, values, picture in zip(readable, photos, numbers, pictures, strict=True):
+            row |= values
+            if parameters.save:
+                save_picture(parameters.save, name, picture)
+    seconds = (time.perf_counter() - began) / len(rows)
+    return [row | {"seconds": seconds} for row in rows]
+
+
+def _read(path: Path, size: int, row: dict[str, Any]) -> Tensor:
+    """Read a photo's square, and put the hash of its file into its row."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} leads to no file")
+    row["sha256"] = sha256(path)
+    return read_square(path, size, convert=JPEG_MODES)
 
 
 def _data(tables: Iterable[pa.Table]) -> dict[str, Any]:
@@ -257,8 +296,21 @@ def _data(tables: Iterable[pa.Table]) -> dict[str, Any]:
     for table in tables:
         count += len(table)
         for row in table.select(["image", "sha256"]).to_pylist():
+            if row["sha256"] is None:  # sha256sum gives no line either
+                continue
             digest.update(f"{row['sha256']}  {row['image']}\n".encode())
     return {"data": f"{count} photos", "data_sha256": digest.hexdigest()}
+
+
+def _measure_shard(parameters: Parameters, number: int, size: int, state: str, out: Path) -> None:
+    """Write the table of a shard by its number, unless its photos change meanwhile."""
+    names = shard_of(list_photos(parameters.images)[0], number, size)
+    if state_of(parameters.images, names) == state:
+        measure(parameters, names, out)
+        if state_of(parameters.images, names) == state:
+            return
+        out.unlink()
+    raise ValueError(f"the photos in {parameters.images} have changed meanwhile: run again")
 
 
 def _with_provenance(made: Mapping[str, Any]) -> pa.Schema:
@@ -272,7 +324,9 @@ def main() -> None:
     shard = commands.add_parser("shard", help="make the table of some photos")
     shard.add_argument("out", type=Path)
     shard.add_argument("parameters", type=json.loads, help="parameters of folder.yaml, as JSON")
-    shard.add_argument("photos", nargs="+", help="their paths inside the folder")
+    shard.add_argument("number", type=int, help="of the shard, from 0")
+    shard.add_argument("size", type=int, help="number of photos in a shard")
+    shard.add_argument("state", help="hash of its photos, as listing.state_of gives it")
     whole = commands.add_parser("merge", help="merge the shards into one table")
     whole.add_argument("out", type=Path)
     whole.add_argument("folder", type=Path, help="contains 00000.parquet and so on")
@@ -280,7 +334,8 @@ def main() -> None:
     args = parser.parse_args()
     try:
         if args.command == "shard":
-            measure(Parameters(**args.parameters), args.photos, args.out)
+            parameters = Parameters(**args.parameters)
+            _measure_shard(parameters, args.number, args.size, args.state, args.out)
         else:
             merge([args.folder / f"{i:05}.parquet" for i in range(args.count)], args.out)
     except (OSError, TypeError, ValueError) as error:

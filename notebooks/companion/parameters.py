@@ -4,7 +4,6 @@ import ast
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import papermill
 import yaml
 
 from companion.checkout import ROOT
@@ -16,6 +15,8 @@ TYPES = {"bool": bool, "dict": dict, "float": float, "int": int, "list": list, "
 
 def declared_parameters(notebook: str) -> dict[str, tuple[str, Any]]:
     """The type and default of each parameter of a notebook, by name."""
+    import papermill  # takes a second, and the Snakefile needs check_type alone
+
     inspected = papermill.inspect_notebook(ROOT / "notebooks" / f"{notebook}.ipynb")
     return {
         name: (parameter["inferred_type_name"], ast.literal_eval(parameter["default"]))
@@ -92,4 +93,8 @@ def check_type(name: str, value: object, kind: str) -> None:
         advice = ""
         if (given, kind) == ("str", "float"):
             advice = "; YAML reads 1e-3 as text: write 1.0e-3 or 0.001"
+        elif kind == "str" and value is None:
+            advice = '; write "" for none'
+        elif kind == "str" and given in {"bool", "int", "float"}:
+            advice = f'; in a YAML file write "{value}", on a command line ./{value} for a path'
         raise TypeError(f"{name} = {value!r} must be of type {kind}, not {given}{advice}")

@@ -13,14 +13,18 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, crop, resize
 
 from companion.files import sha256
+from companion.listing import list_photos
 from companion.registry import fetch, registered
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's categories, in the order of its labels."""
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
+JPEG_MODES = {"L", "CMYK"}  # Pillow's names of a JPEG's other modes, which can be turned into RGB
 
 
-def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]]:
+def load_photos(
+    names: Sequence[str], size: int, convert: Set[str] = frozenset()
+) -> tuple[Tensor, dict[str, str]]:
     """Load square photos.
 
     A photo is cut to its registered crop, or else to its central square, and resized (bilinear,
@@ -29,14 +33,18 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
     Args:
         names: in the registry, or paths of files; at least one.
         size: side of the result, pixels.
+        convert: as :func:`read_rgb` takes it.
 
     Returns:
         the photos, (B, 3, size, size) float32 in 0..255, and the SHA-256 of each file by name.
 
     Raises:
-        ValueError: unknown name, size below 1, or a picture that is not 8-bit RGB.
+        TypeError: ``names`` is a single name.
+        ValueError: unknown name, size below 1, or a photo that :func:`read_square` refuses.
         OSError: a photo could not be fetched or read.
     """
+    if isinstance(names, (str, Path)):
+        raise TypeError(f"photos come as a list of names: give [{str(names)!r}]")
     if size < 1:
         raise ValueError(f"size = {size}, but a photo has at least 1 pixel")
     if not names:
@@ -47,11 +55,7 @@ def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]
     hashes = {}
     for name, (file, box) in zip(names, sources, strict=True):
         path = _path(file)
-        pixels = read_rgb(path)
-        if box:
-            left, top, side = box
-            pixels = crop(pixels, top, left, side, side)
-        photos.append(central_square(pixels, size))
+        photos.append(read_square(path, size, box, convert))
         hashes[name] = sha256(path)
     return torch.stack(photos).float(), hashes
 
@@ -67,7 +71,8 @@ def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
         the picture, (1, 3, H, W) float32 in 0..255, and the SHA-256 of its file by name.
 
     Raises:
-        ValueError: unknown name, ``long_side`` below 1, or a picture that is not 8-bit RGB.
+        ValueError: unknown name, ``long_side`` below 1, or a picture that is black or that
+            :func:`read_rgb` refuses.
         OSError: it could not be fetched or read.
     """
     if long_side < 1:
@@ -76,7 +81,9 @@ def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
     path = _path(file)
     pixels = read_rgb(path)
     sides = [max(1, round(side * long_side / max(pixels.shape[1:]))) for side in pixels.shape[1:]]
-    return resize(pixels, sides, antialias=True)[None].float(), {name: sha256(path)}
+    picture = resize(pixels, sides, antialias=True)
+    _refuse_black(picture, path)
+    return picture[None].float(), {name: sha256(path)}
 
 
 def load_cifar10(source: str | Path, train: bool = False) -> tuple[Tensor, Tensor, dict[str, str]]:
@@ -164,14 +171,14 @@ def load_squares(source: str, count: int, size: int) -> tuple[Tensor, dict[str, 
         images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each file.
 
     Raises:
-        ValueError: there are too few pictures, or one that is not 8-bit RGB.
+        ValueError: there are too few pictures, or one that :func:`read_square` refuses.
         OSError: no such folder, or a picture that cannot be read.
     """
     if source == "packaged":
         return packaged_squares(count, size)
     if not Path(source).is_dir():
         raise FileNotFoundError(f'no folder {source}; "packaged" needs none')
-    files = sorted(str(path) for path in Path(source).iterdir() if path.is_file())[:count]
+    files = [str(Path(source, name)) for name in list_photos(source)[0][:count]]
     if len(files) < count:
         raise ValueError(f"{source} has {len(files)} pictures, {count} are needed")
     return load_photos(files, size)
@@ -212,6 +219,33 @@ def central_square(pixels: Tensor, size: int) -> Tensor:
     return resize(square, [size, size], antialias=True)
 
 
+def read_square(
+    path: str | Path,
+    size: int,
+    box: Sequence[int] | None = None,
+    convert: Set[str] = frozenset(),
+) -> Tensor:
+    """Read a square of a photo, the central one or a box, resized to (3, size, size) uint8.
+
+    Args:
+        path: of its file.
+        size: side of the result, pixels.
+        box: left, top and side of the square, pixels.
+        convert: as :func:`read_rgb` takes it.
+
+    Raises:
+        ValueError: the square is black, or :func:`read_rgb` refuses the photo.
+        OSError: the file is missing or damaged.
+    """
+    pixels = read_rgb(path, convert)
+    if box:
+        left, top, side = box
+        pixels = crop(pixels, top, left, side, side)
+    square = central_square(pixels, size)
+    _refuse_black(square, path)
+    return square
+
+
 def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
     """Read an 8-bit RGB picture as (3, H, W) uint8, upright by its EXIF orientation.
 
@@ -220,17 +254,47 @@ def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
         convert: other modes to convert to RGB, by Pillow's names, such as ``{"L"}``, grey.
 
     Raises:
-        ValueError: the picture is grey, has an alpha channel or more than 8 bits.
+        ValueError: the picture is grey, has an alpha channel or more than 8 bits, or cannot be
+            decoded.
         OSError: it is missing or damaged.
     """
-    with Image.open(path) as file:
-        image = ImageOps.exif_transpose(file.convert("RGB") if file.mode in convert else file)
-        if image.mode != "RGB":
-            raise ValueError(
-                f"{path} is a picture of mode {image.mode}, not 8-bit RGB; convert it first, with "
-                "Pillow for example: Image.open(path).convert('RGB').save('rgb.png')"
-            )
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    try:
+        with Image.open(path) as file:
+            has_16_bits = _has_16_bits(file)
+            image = ImageOps.exif_transpose(file.convert("RGB") if file.mode in convert else file)
+            pixels = np.array(image)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # a damaged file makes Pillow raise errors of any kind
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} cannot be decoded ({reason})") from error
+    mode = "16-bit RGB" if has_16_bits and image.mode == "RGB" else image.mode
+    if mode != "RGB":
+        raise ValueError(
+            f"{path} is a picture of mode {mode}, not 8-bit RGB; convert it first, with "
+            "Pillow for example: Image.open(path).convert('RGB').save('rgb.png')"
+        )
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def _has_16_bits(file: Image.Image) -> bool:
+    """Tell whether a file has 16 bits per channel, which Pillow reads as 8 without a word."""
+    for tile in getattr(file, "tile", ()):
+        arguments = tile[3] if isinstance(tile[3], tuple) else tile[3:]
+        raw_mode = str(arguments[0]) if arguments else ""
+        if ";16" in raw_mode and not raw_mode.startswith("BGR"):  # BGR;16: three colours in 16 bits
+            return True
+        if tile[0] == "ppm" and arguments[1] > 255:
+            return True
+    return False
+
+
+def _refuse_black(photo: Tensor, path: str | Path) -> None:
+    if not photo.any():
+        raise ValueError(
+            f"{path} is black as far as it is used, so that a JND relative to ‖x(0)‖ = 0 would "
+            "be infinite"
+        )
 
 
 def _path(file: str | Path) -> Path:

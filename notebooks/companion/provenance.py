@@ -1,11 +1,13 @@
 """Where a number comes from: machine, data, device, code and day."""
 
 import math
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,13 +73,28 @@ def provenance_line(provenance: Mapping[str, Any]) -> str:
 
 
 def commit() -> str:
-    """The commit checked out, followed by ``+`` if tracked files differ from it."""
-    describe = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+"]
-    command = ["git", "-C", str(ROOT), *describe]
+    """The commit checked out, followed by ``+`` if tracked files differ from it.
+
+    "unknown" where the sources are in no repository of their own.
+    """
     try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
+            return "unknown"
+        return _git("describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    """Ask git about the sources, whatever repository its variables name (GIT_DIR and others)."""
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith("GIT_CONFIG")
+    }
+    command = ["git", "-C", str(ROOT), *arguments]
+    output = subprocess.check_output(command, env=variables, stderr=subprocess.DEVNULL, text=True)
+    return output.removesuffix("\n")
 
 
 def plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from companion.checkout import ROOT
 from companion.checkpoint import Checkpoint, fingerprint
-from companion.files import write_atomically
+from companion.files import writable_folder, write_atomically
 from companion.parameters import checked_parameters
 from companion.progress import Bar
 from companion.provenance import joined, origin, plain, provenance_line, subject
@@ -27,7 +27,8 @@ from jnd.trajectory import Recording, Trajectory
 class Run:
     """One execution of a notebook with its parameters; writes ``<output>/<profile>/<notebook>/``.
 
-    A run with other parameters than its profile's is called ``custom``.
+    ``output`` is relative to the current folder. A run with other parameters than its profile's is
+    called ``custom``.
 
     Args:
         notebook: its name in notebooks/, without the ending.
@@ -36,14 +37,14 @@ class Run:
     Raises:
         ValueError: papermill has set a name that is no parameter, or the profile is unknown.
         TypeError: a parameter has another type than its default.
+        OSError: nothing can be written into ``output``.
     """
 
     def __init__(self, notebook: str, namespace: Mapping[str, Any]):
         self.notebook = notebook
         self.parameters = checked_parameters(notebook, namespace)
-        output = ROOT / Path(self.parameters["output"]).expanduser()
-        self.folder = output / self.parameters["profile"] / notebook
-        self.folder.mkdir(parents=True, exist_ok=True)
+        output = Path(self.parameters["output"])
+        self.folder = writable_folder(output / self.parameters["profile"] / notebook)
         self.started = time.monotonic()
         self.subject: dict[str, Any] = {}
         self.followed: dict[str, dict[str, Any]] = {}

@@ -27,7 +27,7 @@ import pytest
 import torch
 import yaml
 from build import chromium, notebooks
-from export import NETWORK, SIDE, defaults
+from export import NETWORK, SIDE, defaults, ends
 from nbformat import v4
 from PIL import Image
 from safetensors.torch import save_file
@@ -575,8 +575,7 @@ def test_a_photo_in_the_page_descends_as_in_find_jnd(pages, address, npm, root, 
     in_page = by_http["answers"]
     rgba = torch.tensor([one["pixels"] for one in in_page]).view(-1, SIDE, SIDE, 4)
     x0 = rgba[..., :3].permute(0, 3, 1, 2).float()
-    error = (x0 - load_photos(readers_photos, SIDE)[0]).abs().amax(1)
-    assert ((error <= 1).double().mean((1, 2)) >= 0.995).all()
+    assert torch.equal(x0, load_photos(readers_photos, SIDE)[0])
     machine = load_machine(NETWORK, device="cpu")
     expected = find_jnd(machine, x0, max_iter=defaults()["updates"], stop_at_K=True)
     assert [one["K"] for one in in_page] == expected.K.tolist()
@@ -596,9 +595,60 @@ def test_what_is_no_photo_is_refused_in_a_sentence(pages, address, npm, tmp_path
     Image.new("RGB", (20, 20)).save(small)
     visit = in_chromium("photos.mjs", f"{address}your-own-photo.html", str(text), str(small))
     assert [one["note"] for one in visit["answers"]] == [
-        "This browser sees no picture in that file: take a JPEG, a PNG or a WebP.",
+        "This browser cannot read that file as a picture: it is damaged, cut short or of another "
+        "kind. Take a whole JPEG, PNG or WebP.",
         "That picture has 20 × 20 pixels, and 32 each way are needed.",
     ]
+
+
+@in_a_browser
+def test_what_once_went_wrong_with_a_readers_photo_no_longer_does(pages, address, npm, tmp_path):
+    photo, black = tmp_path / "mine.png", tmp_path / "black.png"
+    Image.open(fetch("rocket.jpg")).resize((2000, 1500)).save(photo)
+    Image.new("RGB", (300, 300)).save(black)
+    visit = in_chromium("faults.mjs", f"{address}your-own-photo.html", str(photo), str(black))
+    assert visit["complaints"] == []
+    told = visit["told"]
+    # links
+    assert told["bogus"].startswith("The link asks for penalties that do not exist")
+    assert told["arm"] == [str(value) for value in ends()["none"]] and told["opened"]
+    assert told["somebodys"].startswith("This link was made with a photo of somebody")
+    assert "photo=own" in told["link"] and "mine" not in told["link"]
+    # settings
+    assert "has to be a whole number from 1" in told["noUpdates"]
+    assert told["arrow"] == ["0.02", "0.009"]
+    assert told["typed"] == "0.02"
+    assert told["changed"][1] == told["steps"] == 5
+    assert told["target"] == "tabby" and "no “unicorn”" in told["unicorn"]
+    # photos
+    x0 = load_photos([str(photo)], SIDE)[0]
+    assert told["race"][:3] == x0[0, :, 0, 0].tolist()
+    assert told["again"] == told["pasted"]
+    assert told["paste"] == told["drop"] and told["drop"].startswith("There is no picture file")
+    assert "leaves the finite numbers" in told["diverged"][0] and told["diverged"][1] > 0
+    assert told["black"][0].startswith("K = ") and told["black"][1] == "–"
+    assert told["focus"] == "start"
+    # a file
+    assert "rounding to 8 bits has undone it" in told["undone"]
+    assert "as in the photo, for this is before K" in told["before"] and told["back"] < 11
+    assert 'load_photos(["cat"], 224)' in told["python"]
+
+
+@in_a_browser
+def test_simulated_observers_play_the_test_of_their_eyes_through(pages, address, npm):
+    thresholds = ["0.04", "0.01", "Infinity"]
+    visit = in_chromium("eyes.mjs", f"{address}your-own-photo.html", *thresholds)
+    assert visit["complaints"] == []
+    *seeing, guessing = visit["results"]
+    for one, threshold in zip(seeing, thresholds, strict=False):
+        result = one["record"]["result"]
+        assert len(one["record"]["answers"]) == one["pairs"] - 1 == 44  # after one to try
+        # an interval of 95 % misses now and then
+        assert result["low"] / 1.3 < float(threshold) < 1.3 * result["high"]
+        assert "to be right in 82 of 100 pairs" in one["verdict"]
+    assert "JND(M)" in seeing[0]["verdict"] and seeing[0]["record"]["machine"]["jnd"] < 0.001
+    assert guessing["record"]["result"] is None
+    assert guessing["verdict"].startswith("No threshold")
 
 
 @in_a_browser

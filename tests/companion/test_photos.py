@@ -1,16 +1,25 @@
 import hashlib
 import io
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage
 import torch
+from odd_photos import jpeg_with_odd_exif, write_16_bit_png
 from PIL import Image
 
 from companion import photos as photos_module
 from companion.files import sha256
-from companion.photos import load_cifar10, load_photos, load_picture, packaged_squares, read_rgb
+from companion.photos import (
+    load_cifar10,
+    load_photos,
+    load_picture,
+    load_squares,
+    packaged_squares,
+    read_rgb,
+)
 from companion.registry import fetch, registered
 
 
@@ -81,6 +90,51 @@ def test_every_registered_crop_lies_inside_its_photo():
 def test_pictures_that_are_not_8_bit_rgb(tmp_path, mode, array):
     with pytest.raises(ValueError, match=rf"mode {mode}, not 8-bit RGB; convert it"):
         load_photos([saved(tmp_path / "mine.png", array)], 4)
+
+
+def test_16_bits_are_refused_although_pillow_reads_them_as_8(tmp_path, generator):
+    pixels = torch.randint(256, (9, 9, 3), generator=generator).byte().numpy()
+    write_16_bit_png(tmp_path / "deep.png", pixels)
+    assert Image.open(tmp_path / "deep.png").mode == "RGB"
+    (tmp_path / "deep.ppm").write_bytes(b"P6 2 2 65535\n" + bytes(range(24)))
+    for name in ("deep.png", "deep.ppm"):
+        with pytest.raises(ValueError, match="mode 16-bit RGB, not 8-bit RGB; convert it"):
+            load_photos([str(tmp_path / name)], 4)
+
+
+def test_a_sound_jpeg_with_an_odd_exif_block_is_a_value_error(tmp_path):
+    path = tmp_path / "odd.jpg"
+    path.write_bytes(jpeg_with_odd_exif(np.full((9, 9, 3), 99, np.uint8)))
+    with pytest.raises(ValueError, match="odd.jpg cannot be decoded"):
+        load_photos([str(path)], 4)
+
+
+def test_a_photo_that_is_black_where_it_is_used_is_refused(tmp_path):
+    array = np.zeros((6, 10, 3), np.uint8)
+    array[:, :2] = 255  # beside the central square
+    name = saved(tmp_path / "dark.png", array)
+    with pytest.raises(ValueError, match="dark.png is black"):
+        load_photos([name], 6)
+    assert load_picture(name, 10)[0].max() == 255
+    with pytest.raises(ValueError, match="black.png is black"):
+        load_picture(saved(tmp_path / "black.png", 0 * array), 10)
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", Path("cat.jpg")])
+def test_a_single_name_is_refused_with_advice(name):
+    with pytest.raises(TypeError, match=r"come as a list of names: give \['cat.jpg'\]"):
+        load_photos(name, 224)
+
+
+def test_squares_come_from_the_first_photos_of_a_folder(tmp_path):
+    for i in range(3):
+        saved(tmp_path / f"{i}.png", np.full((5, 5, 3), 10 + i, np.uint8))
+    (tmp_path / "0.txt").touch()
+    squares, hashes = load_squares(str(tmp_path), 2, 5)
+    assert squares[:, 0, 0, 0].tolist() == [10, 11]
+    assert [Path(name).name for name in hashes] == ["0.png", "1.png"]
+    with pytest.raises(ValueError, match="has 3 pictures, 4 are needed"):
+        load_squares(str(tmp_path), 4, 5)
 
 
 def test_unknown_names_are_refused_before_anything_is_fetched(monkeypatch):

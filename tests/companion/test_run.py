@@ -110,6 +110,19 @@ def test_a_run_with_other_parameters_than_its_profile_is_custom(namespace):
     assert changed.parameters["profile"] == "custom" and changed.folder.parent.name == "custom"
 
 
+def test_the_output_is_relative_to_the_current_folder(namespace, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for output, folder in {"here": tmp_path / "here", "~/x": tmp_path / "home" / "x"}.items():
+        run = Run("imagenet", namespace | {"output": output})
+        assert run.folder.resolve() == folder / "bundled" / "imagenet"
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(namespace):
+    with pytest.raises(OSError, match="nothing can be written into the folder /dev/null/below"):
+        Run("imagenet", namespace | {"output": "/dev/null/below"})
+
+
 def test_a_whole_number_serves_as_a_float(namespace):
     assert Run("imagenet", namespace | {"alpha": 2}).parameters["alpha"] == 2
 

@@ -158,14 +158,65 @@ def test_an_edit_reruns_the_notebooks_that_depend_on_it(finished, path, notebook
     "wrong, message",
     [
         ("imagse=photos", "unknown parameter 'imagse': use profile, images, output, machine"),
-        ("shard=2000", "shard = 2000: choose 1 to 1000 photos"),
+        ("shard=0", "shard = 0: a shard has at least 1 photo"),
         ("images=nowhere", "no JPEG or PNG in images='nowhere'"),
+        ("images=2020", 'images = 2020 must be of type str, not int; in a YAML file write "2020"'),
+        ("batch=4.5", "batch = 4.5 must be of type int, not float"),
+        ("save=", 'save = None must be of type str, not NoneType; write "" for none'),
     ],
 )
 def test_wrong_parameters(wrong, message):
     command = snakemake("--dry-run", "folder", "--config", wrong)
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert process.returncode and message in process.stdout + process.stderr
+
+
+def test_text_in_a_file_of_parameters_is_no_number(tmp_path):
+    (tmp_path / "mine.yaml").write_text("alpha: 1e-3\n")
+    command = snakemake("--dry-run", "folder", "--configfile", str(tmp_path / "mine.yaml"))
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode
+    assert "YAML reads 1e-3 as text: write 1.0e-3 or 0.001" in process.stdout + process.stderr
+
+
+def test_an_output_belongs_to_its_folder_of_photos(straight, folder, tmp_path):
+    root = straight[0]
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "1.png")
+    (tmp_path / "notes.txt").touch()
+    before = (root / "out" / "jnd.parquet").read_bytes()
+    command = snakemake("--cores", "1", "folder", "--config", f"images={tmp_path}")
+    refused = subprocess.run(
+        [*command, "output=out"], cwd=root, env=environment(root), capture_output=True, text=True
+    )
+    assert refused.returncode and "out belongs to the photos in" in refused.stdout + refused.stderr
+    assert (root / "out" / "jnd.parquet").read_bytes() == before
+    for output in ("/dev/null/x", "/proc/x"):
+        refused = subprocess.run(
+            [*command, f"output={output}"],
+            cwd=root,
+            env=environment(root),
+            capture_output=True,
+            text=True,
+        )
+        printed = refused.stdout + refused.stderr
+        assert refused.returncode and "nothing can be written into" in printed
+        assert "folder_shard:" not in printed  # no job has begun
+
+
+def test_results_go_where_a_shell_would_put_them_and_other_files_are_counted(
+    straight, folder, tmp_path
+):
+    images = tmp_path / "photos"
+    images.mkdir()
+    (images / os.fsdecode(b"caf\xe9's.jfif")).touch()
+    (images / "dangling.jpg").symlink_to("nowhere")
+    (images / "album.jpg").mkdir()
+    (images / "notes.txt").touch()
+    command = snakemake("--dry-run", "folder", "--config", "images=~/photos", "output=~/out")
+    planned = run(command, straight[0], HOME=str(tmp_path))
+    assert f"{tmp_path}/out/shards/00000.parquet" in planned
+    assert f"{images}: 1 left out (1 .txt)" in planned
+    assert not (tmp_path / "out").exists()
 
 
 # takes the place of notebooks/run.py: quickly writes the file that Snakemake waits for

@@ -8,7 +8,7 @@ import { runInThisContext } from "node:vm";
 
 const [scripts, made] = process.argv.slice(2);
 const run = (file) => runInThisContext(readFileSync(file, "utf8"), file);
-for (const name of ["weights", "loops", "kernels", "network", "descent", "photo"]) run(`${scripts}/${name}.js`);
+for (const name of ["weights", "loops", "kernels", "network", "descent", "photo", "threshold", "choices"]) run(`${scripts}/${name}.js`);
 run(`${made}/settings.js`);
 const live = runInThisContext("live"), { network: header } = live.settings;
 
@@ -25,13 +25,13 @@ const answers = {
     network.gradient(numbers(ofLogits, Float32Array), ofPicture);
     return { logits, ofPicture };
   },
-  /** A descent until K and so many updates more, or at most so many in all. */
-  descent({ picture, settings, updates, more }) {
+  /** A descent of so many updates, or until K. */
+  descent({ picture, settings, updates, untilK }) {
     const descent = live.descent(network, header.side, numbers(picture, Float32Array), settings);
     let frame = descent.look();
-    while (frame.K < 0 ? frame.k < updates : frame.k < frame.K + more) frame = descent.step();
-    const { K, label, confidence, jnd, psnr, largest, x } = frame;
-    return { K, label, confidence, jnd, psnr, largest, x: [...x] };
+    while (frame.k < updates && !(untilK && frame.K >= 0)) frame = descent.step();
+    const { K, file, label, confidence, jnd, psnr, largest, x } = frame;
+    return { K, file, label, confidence, jnd, psnr, largest, x: [...x] };
   },
   /** A square of RGBA, given in two pieces, resized. */
   resized({ rgba, side, size }) {
@@ -39,6 +39,28 @@ const answers = {
     const middle = 4 * side * Math.floor(side / 3);
     for (const piece of [all.subarray(0, middle), all.subarray(middle)]) add(piece);
     return [...result()];
+  },
+  /** What the slope at a picture says of K. */
+  predict({ picture, settings }) {
+    const descent = live.descent(network, header.side, numbers(picture, Float32Array), settings);
+    descent.look();
+    return descent.predict();
+  },
+  noise: ({ length, norm }) => [...live.noise(length, norm)],
+  python: ({ settings, photo }) => live.python(settings, photo),
+  /** The results of so many simulated observers on a ladder of quarter octaves. */
+  observers({ threshold, slope, count, pairs }) {
+    const sizes = Array.from({ length: 37 }, (_, i) => 0.001 * 2 ** (i / 4)), LAPSE = 0.01;
+    const chances = [...live.noise(count * pairs, 1)].map((value) => (Math.abs(value) * 1e6) % 1);
+    return Array.from({ length: count }, () => {
+      const staircase = live.threshold(sizes);
+      for (let pair = 0; pair < pairs; pair++) {
+        const rung = staircase.next();
+        const right = 0.5 + (0.5 - LAPSE) * (1 - Math.exp(-((sizes[rung] / threshold) ** slope)));
+        staircase.answer(rung, chances.pop() < right);
+      }
+      return staircase.result();
+    });
   },
   /** Milliseconds of each of so many updates. */
   speed({ picture, settings, updates }) {

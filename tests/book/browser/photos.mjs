@@ -57,6 +57,8 @@ for (const photo of photos) {
   });
   const then = await note.textContent();
   await tab.click("[data-live=save]");
+  await said("holds x");
+  await tab.click("[data-live=ask]");
   await said("^In the saved file");
   answers.push({ note: then, saved: await note.textContent(), pixels, ...found });
 }

@@ -1,0 +1,121 @@
+"""The photos of a folder and their shards, as Snakemake and each of its jobs see them."""
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ENDINGS = {".jfif", ".jpe", ".jpeg", ".jpg", ".png"}
+UNLISTED = "folders that cannot be listed"
+OWNER = "images.txt"  # in an output: the folder of photos to which it belongs
+PATIENCE = 2.0  # seconds, in which another process writes that file
+
+
+def list_photos(images: str | Path) -> tuple[list[str], Counter[str]]:
+    """List the photos of a folder and its subfolders, linked ones included.
+
+    Returns:
+        sorted paths inside the folder, and how many other files there are with each ending.
+    """
+    photos = []
+    others: Counter[str] = Counter()
+    for name in _walk(Path(images), "", frozenset(), others):
+        ending = os.path.splitext(name)[1].lower()
+        if ending in ENDINGS:
+            photos.append(name)
+        else:
+            others[ending or "without an ending"] += 1
+    return sorted(photos), others
+
+
+def left_out(images: str | Path, others: Counter[str]) -> str:
+    """Say how many files of a folder are not taken as photos."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in others.most_common())
+    return f"{images}: {others.total()} left out ({kinds}); photos are {', '.join(sorted(ENDINGS))}"
+
+
+def shard_of(photos: Sequence[str], number: int, size: int) -> Sequence[str]:
+    """Return the photos of a shard."""
+    return photos[number * size : (number + 1) * size]
+
+
+def state_of(images: str | Path, photos: Sequence[str]) -> str:
+    """Return a hash that changes when a photo does, by name, size and date."""
+    states = []
+    for name in photos:
+        path = Path(images, name)
+        try:
+            status = path.stat()
+        except OSError:
+            status = path.lstat()  # a link that leads nowhere
+        states.append((str(path), status.st_size, status.st_mtime_ns))
+    return hashlib.sha256(repr(states).encode()).hexdigest()
+
+
+def check_owner(output: str | Path, images: str | Path) -> None:
+    """Refuse an output that belongs to another folder of photos, or lies below a file.
+
+    Raises:
+        ValueError: it does.
+    """
+    path = Path(output, OWNER)
+    for parent in path.parents:
+        if parent.exists() and not parent.is_dir():
+            raise ValueError(f"nothing can be written into {output}: {parent} is no folder")
+    owner = b""
+    until = time.monotonic() + PATIENCE
+    while path.exists() and not owner and time.monotonic() < until:
+        owner = path.read_bytes()
+        time.sleep(0 if owner else 0.05)
+    if owner not in (b"", _resolved(images)):
+        raise ValueError(
+            f"{output} belongs to the photos in {os.fsdecode(owner)}, not to those in {images}: "
+            f"choose another folder, or delete {path} if they are the same photos"
+        )
+
+
+def claim(output: str | Path, images: str | Path) -> None:
+    """Make an output belong to a folder of photos; of two that begin at once, one is refused.
+
+    Raises:
+        ValueError: it belongs to another.
+        OSError: it cannot be written to.
+    """
+    try:
+        with open(Path(output, OWNER), "xb") as file:
+            file.write(_resolved(images))
+    except FileExistsError:
+        check_owner(output, images)
+
+
+def _walk(
+    folder: Path, inside: str, above: frozenset[tuple[int, int]], others: Counter[str]
+) -> Iterator[str]:
+    """Yield the paths of all files; ``above`` are the folders in which this one lies."""
+    try:
+        status = folder.stat()
+        entries = list(os.scandir(folder))
+    except OSError:
+        others[UNLISTED] += 1
+        return
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:  # a link to a folder in which it lies
+        return
+    for entry in entries:
+        if _is_folder(entry):
+            yield from _walk(Path(entry), f"{inside}{entry.name}/", above | {identity}, others)
+        else:
+            yield inside + entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, for example
+        return False
+
+
+def _resolved(images: str | Path) -> bytes:
+    return os.fsencode(Path(images).resolve())

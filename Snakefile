@@ -22,8 +22,7 @@ from companion.parameters import check_type
 configfile: "folder.yaml"
 
 
-# OpenMP's threads sleep while they wait. If they spin, one other busy process makes an update 1.6 times
-# as long (470 ms instead of 290, six photos on two cores).
+# OpenMP's threads sleep while they wait, so that other work on the computer slows an update less.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 PYTHON = shlex.quote(sys.executable)

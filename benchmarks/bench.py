@@ -18,8 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-import browser
-import gpu
 import numpy as np
 import sewar
 import torch
@@ -27,12 +25,12 @@ from art.attacks.evasion import ProjectedGradientDescent
 from art.estimators.classification import PyTorchClassifier
 from foolbox import PyTorchModel
 from foolbox.attacks import LinfProjectedGradientDescentAttack
-from networks import Classifier, machines
-from processor import processor
 from torch import nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 from torchattacks import PGD
 
+import browser
+import gpu
 from companion.checkout import ROOT
 from companion.photos import load_photos, packaged_photos
 from companion.provenance import commit
@@ -40,6 +38,8 @@ from companion.zoo import load_machine
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.metrics import table_metrics
+from networks import Classifier, machines
+from processor import processor
 
 LITE = "efficientnet_lite0"  # the default machine
 SIZE = 224  # of its photos, pixels

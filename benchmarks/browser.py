@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from processor import processor
 
 from companion.checkout import ROOT
 from companion.photos import load_photos, packaged_photos
 from companion.provenance import commit
 from companion.zoo import load_machine
 from jnd.descent import find_jnd
+from processor import processor
 
 sys.path.insert(0, str(ROOT / "book" / "live"))
 from export import NETWORK, SIDE, defaults, unfolded, write_network  # noqa: E402

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from processor import processor
 
 from companion.listing import list_photos, shard_of, state_of
+from processor import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARD = 6  # the packaged photos, so that the sum of K is the same in each

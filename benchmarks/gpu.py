@@ -6,13 +6,13 @@ Not run yet: no GPU was at hand when it was written.
 from collections.abc import Callable
 
 import torch
-from networks import Classifier, machines
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from companion.photos import load_photos
 from jnd.descent import find_jnd
 from jnd.networks import deterministic
+from networks import Classifier, machines
 
 BATCHES = (1, 10, 64)
 

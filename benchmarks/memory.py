@@ -7,10 +7,9 @@ import json
 import re
 from pathlib import Path
 
-from networks import machines
-
 from companion.photos import packaged_squares
 from jnd.descent import find_jnd
+from networks import machines
 
 
 def peak() -> float:

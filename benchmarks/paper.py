@@ -19,8 +19,6 @@ from typing import Any
 
 import torch
 import torchvision
-from memory import peak
-from processor import processor
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -36,6 +34,8 @@ from companion.zoo import load_detector, retinanet_resnet50_fpn
 from jnd.descent import find_jnd
 from jnd.machine import prepare
 from jnd.planted import PlantedBox, plant
+from memory import peak
+from processor import processor
 
 sys.path.insert(0, str(ROOT / "data" / "recipes"))
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from html import escape
 
-from page_text import number
-
 from jnd.metrics import INT64_DB
+from page_text import number
 
 # our name -> the paper's, its title here, the end of its axis, digits
 ROWS = {

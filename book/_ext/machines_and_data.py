@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from page_text import table
-
 from companion.files import sha256
 from companion.registry import fetch
+from page_text import table
 
 
 def files_table(registry: Mapping[str, Mapping], weights: Iterable[Path]) -> str:

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 import yaml
-from page_text import interval, number, table
 
 from companion.checkout import data_folder
 from companion.files import write_atomically
 from companion.provenance import origin
 from companion.statistics import Mean, next_value
 from jnd.metrics import INT64_DB, METRICS
+from page_text import interval, number, table
 
 # trained with label smoothing on ImageNet, as Inception v3 was
 NETWORKS = ("imagenet_lite0", "imagenet_lite1", "imagenet_lite2")

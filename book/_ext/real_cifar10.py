@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from page_text import ARMS, interval, number, table
-
 from companion.statistics import reach_of_few
 from companion.studies.forensics import LABEL, label_text
 from jnd.metrics import INT64_DB
+from page_text import ARMS, interval, number, table
 
 ENLARGED = {
     "32×32": "enlarged inside the machine",

@@ -5,10 +5,9 @@ from itertools import compress
 from statistics import fmean
 from typing import Any
 
+from jnd.metrics import INT64_DB
 from page_text import number, table
 from prediction import REPORTED
-
-from jnd.metrics import INT64_DB
 
 SETUPS = {
     "imagenet_lite0": "EfficientNet-Lite0, 224 px",

@@ -7,18 +7,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import yaml
+from sphinx.errors import ExtensionError
+
 import real_cifar10
 import real_photos
-import yaml
 from claims_page import claims_page, status_page
+from companion.provenance import provenance_line
 from front_page import paired_dots
 from machines_and_data import files_table, model_cards
 from page_text import ARMS
 from prediction import prediction_table, printed_quantities
 from speed import full_size, scale, speed
-from sphinx.errors import ExtensionError
-
-from companion.provenance import provenance_line
 
 
 def namespace(items: dict) -> SimpleNamespace:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
 from page_text import interval, number, table
 
 GPU_SPEED = 4e12  # float32 operations a second: half of what an NVIDIA T4 promises

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from docutils import nodes
 from docutils.parsers.rst import directives
-from page_text import ARMS
 from PIL import Image
 from safetensors.torch import load_file
 from sphinx.util.docutils import SphinxDirective
@@ -28,6 +27,7 @@ from torch import Tensor
 
 from companion.style import CHANGES, reach_of
 from jnd.pictures import eight_bit
+from page_text import ARMS
 
 PATH = 0.9  # where on the axis the path ends, of 1
 END = 0.98  # where the end of the run stands

@@ -21,11 +21,11 @@ import torchvision
 from PIL import Image
 from safetensors.torch import load_file
 from torch.nn.functional import interpolate, pad
-from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
 
 from companion.photos import CIFAR10, load_cifar10
 from companion.weights import read_weights
 from companion.zoo import load_machine
+from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
 
 BATCH = 128
 SHIFT = 4  # pixels of 32

@@ -18,9 +18,9 @@ from torchmetrics.detection import MeanAveragePrecision
 from torchvision import tv_tensors
 from torchvision.models.detection.image_list import ImageList
 from torchvision.transforms import v2
-from training import fit, normalised, save_weights
 
 from companion.zoo import load_detector, retinanet_googlenet_fpn
+from training import fit, normalised, save_weights
 
 CATEGORIES = ["aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "person", "train"]
 CAR = CATEGORIES.index("car")

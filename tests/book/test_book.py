@@ -26,17 +26,17 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from build import chromium, notebooks
-from export import NETWORK, SIDE, defaults, ends
 from nbformat import v4
 from PIL import Image
 from safetensors.torch import save_file
 
+from build import chromium, notebooks
 from companion.checkout import ROOT, read_data
 from companion.photos import load_photos, read_rgb
 from companion.provenance import provenance_line
 from companion.registry import fetch
 from companion.zoo import load_machine
+from export import NETWORK, SIDE, defaults, ends
 from jnd.descent import find_jnd
 
 BROWSER = Path(__file__).parent / "browser"

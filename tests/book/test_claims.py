@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from claims import Verdict, judge, judge_all, main, unannounced
 
+from claims import Verdict, judge, judge_all, main, unannounced
 from companion.checkout import read_data
 
 METRICS = {

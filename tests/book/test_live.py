@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from assemble import script
-from export import NETWORK, SIDE, defaults, layers, packed, unfolded, write_all, write_network
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from assemble import script
 from companion.checkout import ROOT
 from companion.efficientnet import MEAN, STD, efficientnet_lite
 from companion.photos import central_square, load_photos, load_picture, packaged_photos
 from companion.studies.derivation import slope, updates_to_K
 from companion.zoo import load_machine
+from export import NETWORK, SIDE, defaults, layers, packed, unfolded, write_all, write_network
 from jnd.cost import Cost
 from jnd.descent import find_jnd, update
 from jnd.metrics import psnr

@@ -2,9 +2,9 @@
 
 import nbformat
 from nbformat import v4
-from pages import make_page
 
 from companion.provenance import provenance_line
+from pages import make_page
 
 PROVENANCE = {
     **{"notebook": "toy", "profile": "smoke", "machine": "cup", "machine_sha256": "ab" * 32},

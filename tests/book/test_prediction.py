@@ -4,10 +4,10 @@ import math
 
 import pytest
 import yaml
-from prediction import measured_quantities, predict, prediction_table, printed_quantities
 from scipy import stats
 
 from companion.checkout import ROOT, read_data
+from prediction import measured_quantities, predict, prediction_table, printed_quantities
 
 
 def test_the_prediction_follows_from_what_was_measured():

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from claims_page import in_words
-from page_text import table
-from speed import GPU_SPEED, full_size, speed
 
+from claims_page import in_words
 from companion.checkout import ROOT
+from page_text import table
 from results import namespace
+from speed import GPU_SPEED, full_size, speed
 
 
 def test_where_there_is_no_K_stands_a_dash():

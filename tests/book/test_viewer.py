@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+
 from viewer import kept_descents, strip, viewer_html
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from units import GREY
 
 from companion.bisection import BeforeK, bisect
 from companion.checkpoint import Checkpoint
@@ -12,6 +11,7 @@ from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.pictures import eight_bit
 from jnd.trajectory import distance
+from units import GREY
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from units import GREY
 
 from companion import figures
 from jnd.cost import Cost
 from jnd.descent import find_jnd
+from units import GREY
 
 
 @pytest.fixture

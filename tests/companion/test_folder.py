@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 import sewar
 import torch
-from odd_photos import jpeg_with_odd_exif, write_16_bit_png
 from PIL import Image
 
 from companion import __main__ as command
@@ -29,6 +28,7 @@ from companion.listing import list_photos, shard_of, state_of
 from companion.photos import load_photos, packaged_squares, read_rgb
 from companion.zoo import load_machine
 from jnd.descent import find_jnd
+from odd_photos import jpeg_with_odd_exif, write_16_bit_png
 
 SIZE = 64
 NAMES = ["0.png", "1.png", "2.png", "3.png", "alpha.png", "below/grey one's.JPEG", "cut.png"]

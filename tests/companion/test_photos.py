@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import skimage
 import torch
-from odd_photos import jpeg_with_odd_exif, write_16_bit_png
 from PIL import Image
 
 from companion import photos as photos_module
@@ -21,6 +20,7 @@ from companion.photos import (
     read_rgb,
 )
 from companion.registry import fetch, registered
+from odd_photos import jpeg_with_odd_exif, write_16_bit_png
 
 
 def saved(path, array):

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from units import GREY, grey_cost
 
 from jnd.cost import Cost
 from jnd.descent import find_jnd, update
 from jnd.pictures import eight_bit
 from jnd.trajectory import DivergedError, distance, relative_distance
+from units import GREY, grey_cost
 
 NONE = Cost.arm("none")
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from detection import tiny_detector
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import nms
 
+from detection import tiny_detector
 from jnd.boxes import decode, encode, resize_boxes, unsuppressed
 
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torchvision
-from random_norms import randomise_norms
 from torch import nn
 
 import jnd
+from random_norms import randomise_norms
 
 MEAN = [123.7, 116.3, 103.5]
 STD = [58.4, 57.1, 57.4]

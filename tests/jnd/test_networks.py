@@ -1,10 +1,10 @@
 import pytest
 import torch
-from random_norms import randomise_norms
 from torch import nn
 
 from jnd.descent import find_jnd
 from jnd.networks import deterministic, folded, frozen, resized
+from random_norms import randomise_norms
 
 GPU = torch.device("cuda")  # of which `deterministic` asks nothing that a CPU does not have
 

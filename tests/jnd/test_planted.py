@@ -1,14 +1,14 @@
 import pytest
 import torch
-from detection import tiny_detector
 from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.ops import box_iou
-from units import GREY
 
+from detection import tiny_detector
 from jnd.boxes import resize_boxes
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.planted import BestBox, PlantedBox, PlantedClass, TrainingLoss, plant
+from units import GREY
 
 BOX = (20.0, 14.0, 44.0, 40.0)
 BOXES = [BOX, (30.0, 30.0, 33.0, 32.0), (0.0, 0.0, 64.0, 56.0)]

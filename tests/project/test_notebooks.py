@@ -11,15 +11,15 @@ import numpy as np
 import papermill
 import pytest
 import yaml
-from claims import judge_all
 from IPython.core.interactiveshell import InteractiveShell
-from notebook_files import FILES
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from pipeline import copy_repository, environment, snakemake
 from traitlets.config import Config
 
+from claims import judge_all
 from companion.checkout import ROOT, read_data
+from notebook_files import FILES
+from pipeline import copy_repository, environment, snakemake
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROFILES = sorted((ROOT / "notebooks" / "params").glob("*/*.yaml"))

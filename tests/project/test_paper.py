@@ -17,15 +17,15 @@ import pytest
 import torch
 import torchvision
 import yaml
-from notebook_files import FILES
 from PIL import Image
-from pipeline import copy_repository, environment, run, snakemake
 from torch import Tensor, nn
 
 from companion.checkout import read_data
 from companion.files import sha256
 from companion.photos import CIFAR10_ARCHIVE, load_picture, packaged_squares
 from companion.weights import official_file
+from notebook_files import FILES
+from pipeline import copy_repository, environment, run, snakemake
 
 pytestmark = pytest.mark.slow
 

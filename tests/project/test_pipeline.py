@@ -18,12 +18,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from pipeline import copy_repository, environment, run, snakemake
 from safetensors.torch import load_file
 
 from companion.checkout import ROOT
 from companion.folder import provenance
 from companion.photos import packaged_squares
+from pipeline import copy_repository, environment, run, snakemake
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHARDS = 3

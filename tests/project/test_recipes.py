@@ -4,19 +4,19 @@ import io
 import sys
 import tarfile
 
-import cifar10
 import pytest
 import torch
 import torchvision
 from PIL import Image
-from road import HEIGHT, WIDTH, render
 from safetensors import safe_open
 from torch import nn
-from training import accuracy, fit, normalised, save_weights
 
+import cifar10
 from companion.photos import read_rgb
 from companion.registry import fetch
 from companion.zoo import load_machine
+from road import HEIGHT, WIDTH, render
+from training import accuracy, fit, normalised, save_weights
 
 
 def model():

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
-from units import GREY
 
 from companion.checkpoint import Checkpoint
 from companion.statistics import Mean
@@ -21,6 +20,7 @@ from companion.studies.comparison import (
 from companion.studies.idea import Plane
 from jnd.cost import Cost
 from jnd.descent import find_jnd
+from units import GREY
 
 BUDGET = 40
 

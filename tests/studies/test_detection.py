@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from detection import tiny_detector
 
 from companion.studies.detection import (
     noticed_in_8_bits,
@@ -12,6 +11,7 @@ from companion.studies.detection import (
     reported,
     scaled,
 )
+from detection import tiny_detector
 from jnd.cost import Cost
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from units import GREY
 
 from companion.studies.idea import (
     Plane,
@@ -13,6 +12,7 @@ from companion.studies.idea import (
 )
 from jnd.cost import Cost
 from jnd.descent import find_jnd
+from units import GREY
 
 
 def test_the_jnd_of_a_plane_is_its_distance():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from units import GREY
 
 from companion.studies.imagenet import Film, save_viewer, shown_iterations
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.trajectory import relative_distance
+from units import GREY
 
 
 @pytest.mark.parametrize("K", [0, 1, 19, 100, 150])

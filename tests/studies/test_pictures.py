@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
-from units import GREY
 
 from companion.photos import packaged_squares
 from companion.studies.pictures import (
@@ -27,6 +26,7 @@ from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.pictures import eight_bit, save_png
 from jnd.trajectory import distance
+from units import GREY
 
 NONE = Cost.arm("none")
 

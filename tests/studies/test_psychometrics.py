@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from units import GREY
 
 from companion.distortions import along, brightness
 from companion.studies.idea import Plane
@@ -27,6 +26,7 @@ from companion.studies.psychometrics import (
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.trajectory import distance
+from units import GREY
 
 
 def images(count, size=8, seed=0):

@@ -5,7 +5,6 @@ import math
 import pandas as pd
 import pytest
 import torch
-from units import GREY, grey_cost
 
 from companion.checkout import read_data
 from companion.studies.idea import Plane
@@ -20,6 +19,7 @@ from companion.studies.reading import (
 from jnd.cost import Cost, bounded_range
 from jnd.descent import find_jnd
 from jnd.trajectory import distance
+from units import GREY, grey_cost
 
 
 def slope(term, x, x0):

@@ -25,7 +25,7 @@ from torch.nn.functional import interpolate, pad
 from companion.photos import CIFAR10, load_cifar10
 from companion.weights import read_weights
 from companion.zoo import load_machine
-from training import IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
+from training import DEVICE, IMAGENET_MEAN, IMAGENET_STD, accuracy, fit, normalised, save_weights
 
 BATCH = 128
 SHIFT = 4  # pixels of 32
@@ -86,16 +86,11 @@ def main():
     parser.add_argument(
         "--start", help="safetensors file whose trunk to start from; default: torchvision's"
     )
-    parser.add_argument(
-        "--also", nargs="*", default=[], help=".npz files to report the accuracy on"
-    )
     parser.add_argument("--out", help="default: data/weights/<architecture>_cifar10.safetensors")
     parser.add_argument("--checkpoint", default="results/cifar10.pt")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     out = Path(args.out or f"data/weights/{args.architecture}_cifar10.safetensors")
-    torch.manual_seed(args.seed)
+    torch.manual_seed(0)
     for path in (out, Path(args.checkpoint)):
         path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -109,19 +104,19 @@ def main():
     model.load_state_dict(trunk(args.architecture, args.start), strict=False)
 
     def enlarged(pixels, side):
-        x = normalised(pixels.to(args.device), settings["mean"], settings["std"])
+        x = normalised(pixels.to(DEVICE), settings["mean"], settings["std"])
         x = interpolate(x, size=(side, side), mode="bilinear")
         return x.contiguous(memory_format=torch.channels_last)
 
     def batches(epoch):
-        generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
+        generator = torch.Generator().manual_seed(epoch)
         order = torch.randperm(len(photos), generator=generator)
         for chosen in order[: len(order) // BATCH * BATCH].split(BATCH):
             yield enlarged(augmented(photos[chosen], generator), sides[epoch]), labels[chosen]
 
     def watched(net):
         tenth = zip(test[::10].split(250), test_labels[::10].split(250), strict=True)
-        return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth), args.device)
+        return accuracy(net, ((enlarged(x, sides[-1]), y) for x, y in tenth))
 
     best = fit(
         model,
@@ -131,8 +126,6 @@ def main():
         max_lr=settings["max_lr"],
         evaluate=watched,
         steps_per_epoch=len(photos) // BATCH,
-        seed=args.seed,
-        device=args.device,
     )
     save_weights(
         best,
@@ -144,16 +137,11 @@ def main():
         input_size=(sides[-1], sides[-1]),
     )
 
-    machine = load_machine(args.architecture, out, args.device)  # as the notebooks use it
-    sets = {"the test images": (test, test_labels)} | {p: load_cifar10(p)[:2] for p in args.also}
-    for name, (x, y) in sets.items():
-        right = accuracy(
-            machine, zip(x.float().split(250), y.split(250), strict=True), args.device, bf16=False
-        )
-        print(
-            f"{out}: top-1 on {name}: {right:.4f} of {len(x)}, "
-            f"± {math.sqrt(right * (1 - right) / len(x)):.4f} standard error"
-        )
+    machine = load_machine(args.architecture, out, DEVICE)  # as the notebooks use it
+    tests = zip(test.float().split(250), test_labels.split(250), strict=True)
+    right = accuracy(machine, tests, bf16=False)
+    error = math.sqrt(right * (1 - right) / len(test))
+    print(f"{out}: top-1 on the {len(test)} test images: {right:.4f} ± {error:.4f} standard error")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Shared by the training recipes: a resumable loop and the export to fp16 safetensors."""
 
 import json
-import os
 import time
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from companion.files import replacing
+
 IMAGENET_MEAN = (123.675, 116.28, 103.53)  # grey levels
 IMAGENET_STD = (58.395, 57.12, 57.375)
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SGD = partial(torch.optim.SGD, momentum=0.9, nesterov=True)
 
 
@@ -38,12 +40,10 @@ def fit(
     max_lr,
     evaluate,
     steps_per_epoch,
-    seed=0,
     loss=classification_loss,
     optimiser=SGD,
     weight_decay=5e-4,
     ema=0.99,
-    device="cpu",
 ):
     """Train with a one-cycle schedule and return the averaged model.
 
@@ -51,7 +51,7 @@ def fit(
     seeded by the epoch, so that a killed run resumes from ``checkpoint``, rewritten after every
     epoch, to the same result.
     """
-    model.to(device, memory_format=torch.channels_last)
+    model.to(DEVICE, memory_format=torch.channels_last)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
     decay = [p for p in model.parameters() if p.ndim > 1]
     no_decay = [p for p in model.parameters() if p.ndim <= 1]
@@ -68,7 +68,7 @@ def fit(
     parts = {"model": model, "average": average, "optimiser": optimiser, "schedule": schedule}
     start = 0
     if Path(checkpoint).exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
         start = state.pop("epoch")
         for name, part in parts.items():
             part.load_state_dict(state[name])
@@ -77,23 +77,19 @@ def fit(
         began = time.time()
         total = 0.0
         model.train()
-        torch.manual_seed(1000 * seed + epoch)  # dropout
+        torch.manual_seed(epoch)  # dropout
         for inputs, labels in batches(epoch):
-            inputs, labels = moved(inputs, device), moved(labels, device)
-            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
-                value = loss(model, inputs, labels)
+            with torch.autocast(DEVICE, dtype=torch.bfloat16):
+                value = loss(model, inputs.to(DEVICE), moved(labels))
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
             schedule.step()
             average.update_parameters(model)
             total += value.item()
-        temporary = f"{checkpoint}.part"
-        torch.save(
-            {name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch + 1},
-            temporary,
-        )
-        os.replace(temporary, checkpoint)
+        state = {name: part.state_dict() for name, part in parts.items()}
+        with replacing(Path(checkpoint)) as part:
+            torch.save(state | {"epoch": epoch + 1}, part)
         print(
             f"epoch {epoch + 1}/{epochs}  loss {total / steps_per_epoch:.3f}  "
             f"held-out {evaluate(average.module):.4f}  {time.time() - began:.0f} s",
@@ -102,11 +98,11 @@ def fit(
     return average.module
 
 
-def moved(batch, device):
+def moved(labels):
     """Move a tensor, or a list of dicts of tensors as detectors take them, to the device."""
-    if isinstance(batch, torch.Tensor):
-        return batch.to(device)
-    return [{key: value.to(device) for key, value in target.items()} for target in batch]
+    if isinstance(labels, torch.Tensor):
+        return labels.to(DEVICE)
+    return [{key: value.to(DEVICE) for key, value in target.items()} for target in labels]
 
 
 def save_weights(model, path, *, mean=IMAGENET_MEAN, std=IMAGENET_STD, **metadata):
@@ -120,21 +116,19 @@ def save_weights(model, path, *, mean=IMAGENET_MEAN, std=IMAGENET_STD, **metadat
         for key, value in model.state_dict().items()
     }
     metadata |= {"mean": mean, "std": std}
-    header = {
-        key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in metadata.items()
-    }
-    save_file(state, path, header)
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    save_file(state, path, texts)
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, batches, device="cpu", bf16=True):
+def accuracy(model: nn.Module, batches, bf16=True):
     """Return the top-1 accuracy over (inputs, labels) batches."""
     model.eval()
-    right = count = 0
+    right = 0
+    count = 0
     for inputs, labels in batches:
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=bf16):
-            answer = model(inputs.to(device)).argmax(1).cpu()
+        with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=bf16):
+            answer = model(inputs.to(DEVICE)).argmax(1).cpu()
         right += (answer == labels).sum().item()
         count += len(labels)
     return right / count

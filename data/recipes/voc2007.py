@@ -8,19 +8,20 @@ command again after an interruption. The model card is data/weights/retinanet_vo
 
 import argparse
 import xml.etree.ElementTree
+from functools import partial
 from pathlib import Path
 
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, WeightedRandomSampler
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision import tv_tensors
 from torchvision.models.detection.image_list import ImageList
 from torchvision.transforms import v2
 
 from companion.zoo import load_detector, retinanet_googlenet_fpn
-from training import fit, normalised, save_weights
+from training import DEVICE, fit, normalised, save_weights
 
 CATEGORIES = ["aeroplane", "bicycle", "boat", "bus", "car", "motorbike", "person", "train"]
 CAR = CATEGORIES.index("car")
@@ -35,7 +36,8 @@ FROZEN = ["conv1", "conv2", "conv3"]  # edges and colours are learnt already
 def read(folder):
     """Read photos, uint8 (3, H, W) up to 352 px, boxes, and masks: has a car, is held out."""
     files = sorted(Path(folder, "Annotations").glob("*.xml"))
-    photos, targets = [], []
+    photos = []
+    targets = []
     for file in files:
         with Image.open(Path(folder, "JPEGImages", f"{file.stem}.jpg")) as image:
             image.thumbnail((LONG_SIDE, LONG_SIDE))
@@ -58,33 +60,12 @@ def read_boxes(file, size):
     sides = [f"bndbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
     places = [[scale * float(o.findtext(side, "")) for side in sides] for o in objects]
     boxes = torch.tensor(places, dtype=torch.float32).reshape(-1, 4)
+    integers = partial(torch.tensor, dtype=torch.int64)
     return {
         "boxes": tv_tensors.BoundingBoxes(boxes, format="XYXY", canvas_size=size),
-        "labels": torch.tensor(
-            [CATEGORIES.index(o.findtext("name", "")) for o in objects], dtype=torch.int64
-        ),
-        "difficult": torch.tensor(
-            [int(o.findtext("difficult", "")) for o in objects], dtype=torch.int64
-        ),
+        "labels": integers([CATEGORIES.index(o.findtext("name", "")) for o in objects]),
+        "difficult": integers([int(o.findtext("difficult", "")) for o in objects]),
     }
-
-
-class Photos(Dataset):
-    def __init__(self, photos, targets, transform):
-        self.photos = photos
-        self.targets = targets
-        self.transform = transform
-
-    def __len__(self):
-        return len(self.photos)
-
-    def __getitem__(self, i):
-        return self.transform(self.photos[i], self.targets[i])
-
-
-def stacked(samples):
-    photos, targets = zip(*samples, strict=True)
-    return normalised(torch.stack(photos)), list(targets)
 
 
 def detection_loss(model, inputs, targets):
@@ -92,49 +73,35 @@ def detection_loss(model, inputs, targets):
     features = [level.float() for level in model.backbone(inputs).values()]
     outputs = {key: value.float() for key, value in model.head(features).items()}
     images = ImageList(inputs, [tuple(inputs.shape[-2:])] * len(inputs))
-    return sum(
-        model.compute_loss(targets, outputs, model.anchor_generator(images, features)).values()
-    )
+    anchors = model.anchor_generator(images, features)
+    return sum(model.compute_loss(targets, outputs, anchors).values())
 
 
 @torch.no_grad()
-def car_ap50(detect, photos, targets, device):
+def car_ap50(detect, photos, targets):
     """Return the average precision of cars at IoU 0.5; cars marked as difficult do not count.
 
     ``detect`` maps a photo (3, H, W) in 0..255 to its boxes, scores and labels.
     """
     metric = MeanAveragePrecision(iou_thresholds=[0.5])
     for photo, target in zip(photos, targets, strict=True):
-        answer = detect(photo.to(device).float())
+        answer = detect(photo.to(DEVICE).float())
         cars = target["labels"] == CAR
         detected = answer["labels"] == CAR
-        metric.update(
-            [{key: value[detected].cpu() for key, value in answer.items()}],
-            [
-                {
-                    "boxes": target["boxes"][cars],
-                    "labels": target["labels"][cars],
-                    "iscrowd": target["difficult"][cars],
-                }
-            ],
-        )
+        truth = {key: target[key][cars] for key in ("boxes", "labels")}
+        truth["iscrowd"] = target["difficult"][cars]
+        metric.update([{key: value[detected].cpu() for key, value in answer.items()}], [truth])
     return metric.compute()["map_50"].item()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--data", required=True, help="folder VOC2007, with JPEGImages and Annotations"
-    )
-    parser.add_argument(
-        "--start", required=True, help="safetensors file of a GoogLeNet whose trunk to start from"
-    )
+    parser.add_argument("--data", required=True, help="folder with JPEGImages and Annotations")
+    parser.add_argument("--start", required=True, help="safetensors file of the GoogLeNet's trunk")
     parser.add_argument("--out", default="data/weights/retinanet_voc2007.safetensors")
     parser.add_argument("--checkpoint", default="results/voc2007.pt")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    torch.manual_seed(args.seed)
+    torch.manual_seed(0)
     Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
 
     photos, targets, has_car, held_out = read(args.data)
@@ -148,37 +115,39 @@ def main():
 
     sizes = [size for size, epochs in STAGES for _ in range(epochs)]
 
+    def labels(sample):
+        return sample[1]["labels"], sample[1]["difficult"]
+
     def batches(epoch):
         augment = v2.Compose(
             [
                 v2.RandomResizedCrop(sizes[epoch], scale=(0.3, 1.0), antialias=True),
                 v2.RandomHorizontalFlip(),
                 v2.ColorJitter(0.3, 0.3, 0.3),
-                v2.SanitizeBoundingBoxes(
-                    min_size=6,
-                    labels_getter=lambda sample: tuple(
-                        sample[1][key] for key in ("labels", "difficult")
-                    ),
-                ),
+                v2.SanitizeBoundingBoxes(min_size=6, labels_getter=labels),
             ]
         )
-        generator = torch.Generator().manual_seed(1000 * args.seed + epoch)
+
+        def batch(samples):
+            augmented, boxes = zip(*(augment(*sample) for sample in samples), strict=True)
+            return normalised(torch.stack(augmented)), list(boxes)
+
+        generator = torch.Generator().manual_seed(epoch)
         weights = [2.0 if has_car[i] else 1.0 for i in train]
         return DataLoader(
-            Photos([photos[i] for i in train], [targets[i] for i in train], augment),
+            [(photos[i], targets[i]) for i in train],
             batch_size=BATCH,
             sampler=WeightedRandomSampler(weights, len(train), generator=generator),
             drop_last=True,
             num_workers=1,
             generator=generator,
-            collate_fn=stacked,
+            collate_fn=batch,
         )
 
     def evaluate(detect, stride=1):
         chosen = test[::stride]
-        return car_ap50(
-            detect, [photos[i] for i in chosen], [targets[i] for i in chosen], args.device
-        )
+        pictures = [photos[i] for i in chosen]
+        return car_ap50(detect, pictures, [targets[i] for i in chosen])
 
     best = fit(
         model,
@@ -192,19 +161,12 @@ def main():
         ema=0.998,
         evaluate=lambda net: evaluate(lambda photo: net.eval()([photo / 255])[0], stride=5),
         steps_per_epoch=len(train) // BATCH,
-        seed=args.seed,
-        device=args.device,
     )
-    save_weights(
-        best,
-        args.out,
-        architecture="retinanet_googlenet_fpn",
-        categories=CATEGORIES,
-        size=str(SIZE),
-    )
+    name = "retinanet_googlenet_fpn"
+    save_weights(best, args.out, architecture=name, categories=CATEGORIES, size=str(SIZE))
 
     # as the notebooks use it
-    detector = load_detector("retinanet_googlenet_fpn", args.out, args.device)
+    detector = load_detector(name, args.out, DEVICE)
     transform = detector.network.transform
     print(f"{args.out}: {len(train)} photos for training, {len(test)} held out")
     for size in (256, 320, 384):

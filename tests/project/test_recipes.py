@@ -42,16 +42,8 @@ def batches(epoch):
 
 
 def train(checkpoint, evaluate=lambda net: 0.0):
-    return fit(
-        model(),
-        batches,
-        4,
-        checkpoint=checkpoint,
-        max_lr=0.1,
-        evaluate=evaluate,
-        steps_per_epoch=8,
-        ema=0.5,
-    )
+    options = dict(max_lr=0.1, evaluate=evaluate, steps_per_epoch=8, ema=0.5)
+    return fit(model(), batches, 4, checkpoint=checkpoint, **options)
 
 
 def test_training_learns(tmp_path):
@@ -75,10 +67,9 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
 
 
 def test_saved_weights_name_what_the_loader_needs(tmp_path):
-    save_weights(
-        model(), tmp_path / "w.safetensors", architecture="toy", categories=["dark", "bright"]
-    )
-    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+    path = tmp_path / "w.safetensors"
+    save_weights(model(), path, architecture="toy", categories=["dark", "bright"])
+    with safe_open(path, "pt") as file:
         assert file.metadata()["categories"] == '["dark", "bright"]'
         assert file.metadata()["architecture"] == "toy"
         assert file.get_tensor("0.weight").dtype == torch.float16
@@ -124,10 +115,10 @@ def test_cifar10_is_read_from_a_folder_too(photos, tmp_path):
 
 
 def test_augmentation_is_seeded_and_erases_one_square(photos):
+    bright = photos[0].clamp(min=cifar10.GREY + 1)
+
     def once(seed):
-        return cifar10.augmented(
-            photos[0].clamp(min=cifar10.GREY + 1), torch.Generator().manual_seed(seed)
-        )
+        return cifar10.augmented(bright, torch.Generator().manual_seed(seed))
 
     assert torch.equal(once(0), once(0)) and not torch.equal(once(0), once(1))
     assert ((once(0) == cifar10.GREY).all(1).sum((1, 2)) == cifar10.CUTOUT**2).all()
@@ -135,14 +126,10 @@ def test_augmentation_is_seeded_and_erases_one_square(photos):
 
 @pytest.mark.parametrize("architecture", cifar10.SETTINGS)
 def test_a_trunk_lacks_only_the_last_layer(architecture, as_official):
-    options = dict(aux_logits=True, init_weights=False)
-    as_official(
-        architecture,
-        torchvision.models.get_model(architecture, weights=None, **options).state_dict(),
-    )
-    model = torchvision.models.get_model(
-        architecture, num_classes=10, aux_logits=False, init_weights=False
-    )
+    options = dict(weights=None, init_weights=False)
+    theirs = torchvision.models.get_model(architecture, aux_logits=True, **options)
+    as_official(architecture, theirs.state_dict())
+    model = torchvision.models.get_model(architecture, num_classes=10, aux_logits=False, **options)
     result = model.load_state_dict(cifar10.trunk(architecture, None), strict=False)
     assert result.missing_keys == ["fc.weight", "fc.bias"] and not result.unexpected_keys
 
@@ -152,26 +139,14 @@ def test_the_recipe_makes_a_machine(archive, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(cifar10.SETTINGS, "googlenet", settings)
     torch.manual_seed(0)
     network = torchvision.models.googlenet(aux_logits=False, init_weights=False)
-    save_weights(network, tmp_path / "trunk.safetensors")
-    command = [
-        "cifar10.py",
-        "googlenet",
-        "--data",
-        archive,
-        "--start",
-        tmp_path / "trunk.safetensors",
-    ]
-    command += [
-        "--out",
-        tmp_path / "out.safetensors",
-        "--checkpoint",
-        tmp_path / "state.pt",
-        "--device",
-        "cpu",
-    ]
-    monkeypatch.setattr(sys, "argv", [str(word) for word in command])
+    trunk = tmp_path / "trunk.safetensors"
+    save_weights(network, trunk)
+    out = tmp_path / "out.safetensors"
+    options = {"data": archive, "start": trunk, "out": out, "checkpoint": tmp_path / "state.pt"}
+    command = ["cifar10.py", "googlenet", *(f"--{name}={path}" for name, path in options.items())]
+    monkeypatch.setattr(sys, "argv", command)
     cifar10.main()
-    assert "top-1 on the test images" in capsys.readouterr().out
-    machine = load_machine("googlenet", tmp_path / "out.safetensors")
+    assert "top-1 on the 60 test images" in capsys.readouterr().out
+    machine = load_machine("googlenet", out)
     assert machine.input_size == (48, 48) and machine.categories == list(cifar10.CIFAR10)
     assert machine(torch.zeros(1, 3, 32, 32)).shape == (1, 10)

@@ -1,5 +1,6 @@
 """The repository that these notebooks belong to, and the YAML files of its ``data/``."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,3 +19,9 @@ def data_folder() -> Path:
 def read_data(name: str) -> dict[str, Any]:
     """Return the content of a YAML file of ``data/``, such as ``"registry"`` or ``"paper"``."""
     return yaml.safe_load((data_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def read_measured(name: str) -> dict[str, Any]:
+    """Return the metrics.json of a run on data that may not be passed on, ``data/measured/``."""
+    return json.loads((data_folder() / "measured" / f"{name}.json").read_text(encoding="utf-8"))

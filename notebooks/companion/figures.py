@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from companion.style import (
+    ARM_NAMES,
     ARMS,
     CHANGES,
     GREY,
@@ -58,10 +59,10 @@ def confidence_curves(
     first_arm, first = next(iter(trajectories.items()))
     for column, (name, (colour, style)) in enumerate(zip(names, SERIES, strict=False)):
         top.plot(first.confidence[:, image, column].cpu(), style, color=colour, label=name)
-    top.set(ylabel="confidence", ylim=(0, 1.02), title=f"confidence in the arm {first_arm}")
+    top.set(ylabel="confidence", ylim=(0, 1.02), title=f"confidence, {ARM_NAMES[first_arm]}")
     for arm, trajectory in trajectories.items():
         colour, style = ARMS[arm]
-        bottom.plot(trajectory.distance[:, image].cpu(), style, color=colour, label=f"arm {arm}")
+        bottom.plot(trajectory.distance[:, image].cpu(), style, color=colour, label=ARM_NAMES[arm])
     bottom.set(xlabel="iteration k", ylabel="‖x(k) − x(0)‖₂,\ngrey levels")
     K = int(first.K[image])
     if K >= 0:
@@ -88,7 +89,7 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
     for axis, (key, title) in zip(axes, {"K": "K", "jnd": "JND(M)"}.items(), strict=True):
         for place, (arm, values) in enumerate(arms.items()):
             if arm in ARMS:
-                colour, label = ARMS[arm][0], f"arm {arm}"
+                colour, label = ARMS[arm][0], ARM_NAMES[arm]
             else:
                 colour, label = SERIES[place][0], arm
             rows = torch.arange(len(names)) + 0.22 * (place - (len(arms) - 1) / 2)

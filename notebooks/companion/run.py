@@ -19,7 +19,6 @@ from companion.files import writable_folder, write_atomically
 from companion.parameters import checked_parameters
 from companion.progress import Bar
 from companion.provenance import joined, origin, plain, provenance_line, subject
-from companion.tables import MOMENTS
 from jnd.machine import Machine
 from jnd.trajectory import Recording, Trajectory
 
@@ -164,7 +163,7 @@ class Run:
         """Keep images as floating point: ``x0``, ``x_jnd.<arm>``, ``x_end.<arm>`` and more."""
         images = {"x0": next(iter(arms.values())).x0}
         for arm, trajectory in arms.items():
-            images |= {f"x_{m}.{arm}": getattr(trajectory, f"x_{m}") for m in MOMENTS}
+            images |= {f"x_jnd.{arm}": trajectory.x_jnd, f"x_end.{arm}": trajectory.x_end}
         images |= more
         content = save({name: x.detach().cpu().contiguous() for name, x in images.items()})
         write_atomically(self.folder / "images.safetensors", content)

@@ -34,6 +34,7 @@ GREEN = "#009e73"
 GREY = "#666666"
 SERIES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), ("#cc79a7", ":"), (GREY, "-"))
 ARMS = {"full": (BLUE, "-"), "l2": (GREEN, "--"), "none": (ORANGE, ":")}
+ARM_NAMES = {"full": "all three terms", "l2": "distance only", "none": "unregularised"}
 CHANGES = "RdBu_r"  # red: more, blue: less
 P = ParamSpec("P")
 

@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from companion.checkout import ROOT, read_data
 from companion.statistics import compare_pairs
+from companion.style import ARM_NAMES
 from jnd.cost import bounded_range, total_variation
 from jnd.metrics import INT64_DB, METRICS, all_metrics
 from jnd.trajectory import Trajectory, relative_distance
 
-MOMENTS = {"jnd": "x(K)", "end": "end"}  # when an image is measured: key -> title
+MOMENTS = {"jnd": "x(K)", "end": "end", "matched": "matched by choice"}
+"""When an image is measured -> its title; the last is a run stopped where it meets the paper."""
 SEWAR = {
     "PSNR": partial(sewar.psnr, MAX=255),
     "UQI": sewar.uqi,
@@ -61,16 +63,39 @@ def metrics_by_moment(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, dic
     """Moment -> arm -> metric -> one value per image, (B,)."""
     return {
         moment: {arm: all_metrics(t.x0, getattr(t, f"x_{moment}")) for arm, t in arms.items()}
-        for moment in MOMENTS
+        for moment in ("jnd", "end")
     }
 
 
-def metrics_by_sewar(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, dict[str, Tensor]]]:
-    """The same by sewar, as far as the paper prints it: the ends with regularisation and without.
+def gain(quality: Mapping[str, Any]) -> dict[str, dict[str, Tensor]]:
+    """What all three terms add to each metric, with − without, by moment: one value per image.
+
+    Args:
+        quality: the result of :func:`metrics_by_moment`.
+    """
+    return {
+        moment: {
+            name: quality[moment]["full"][name] - quality[moment]["none"][name] for name in METRICS
+        }
+        for moment in ("jnd", "end")
+    }
+
+
+def metrics_by_sewar(
+    x0: Tensor, images: Mapping[str, Mapping[str, Tensor]]
+) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """The paper's four metrics by sewar, as :func:`metrics_by_moment` has them.
 
     Slow: most of a second for a photo of 224×224 pixels.
+
+    Args:
+        x0: (B, 3, H, W), grey levels.
+        images: moment -> arm -> images of the same shape.
     """
-    return {"end": {arm: _by_sewar(arms[arm].x0, arms[arm].x_end) for arm in ("full", "none")}}
+    return {
+        moment: {arm: _by_sewar(x0, x) for arm, x in by_arm.items()}
+        for moment, by_arm in images.items()
+    }
 
 
 def _by_sewar(x0: Tensor, images: Tensor) -> dict[str, Tensor]:
@@ -119,7 +144,7 @@ def _columns(measured: Mapping[str, Any], images: slice) -> pd.DataFrame:
     columns = {}
     for moment, arms in measured.items():
         for arm, metrics in arms.items():
-            columns[f"{MOMENTS[moment]}, {arm}"] = {
+            columns[f"{MOMENTS[moment]}, {ARM_NAMES[arm]}"] = {
                 name: values[images].nanmean().item() for name, values in metrics.items()
             }
     return pd.DataFrame(columns)
@@ -172,6 +197,13 @@ def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
         }
         for arm, trajectory in arms.items()
     }
+
+
+def confidence_at_K(trajectory: Trajectory) -> Tensor:
+    """M's confidence in its new answer for x(K), (B,); NaN where K is -1."""
+    K = trajectory.K.clamp(min=0)
+    at_K = trajectory.confidence[K, torch.arange(len(K)), 1]
+    return at_K.masked_fill(trajectory.K < 0, torch.nan)
 
 
 @torch.no_grad()

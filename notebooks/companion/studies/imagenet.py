@@ -1,4 +1,4 @@
-"""The study of ImageNet: the iterations that the book's slider shows."""
+"""The study of ImageNet: PSNR against flow time, and the images that the book's slider shows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,98 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from safetensors.torch import save
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from companion.checkout import read_data
 from companion.files import write_atomically
+from companion.provenance import plain
+from companion.style import ARM_NAMES, ARMS, GREY, note, panels, styled
+from jnd.cost import WHITE
+from jnd.metrics import INT64_DB
 from jnd.trajectory import Recording, Trajectory
+
+POINTS = 60  # of a line
+
+
+def path_values(trajectories: Mapping[str, Trajectory], alpha: float) -> dict[str, dict[str, Any]]:
+    """What metrics.json keeps of a descent's path, by arm: PSNR to the photo at some of the k.
+
+    Args:
+        trajectories: arm -> its descent.
+        alpha: the learning rate of all of them.
+
+    Returns:
+        arm -> ``alpha``; ``k``, (n,); and ``PSNR``, (n, B), dB, NaN once an image has stopped.
+    """
+    values = {}
+    for arm, trajectory in trajectories.items():
+        max_iter = len(trajectory.distance) - 1
+        ks = np.unique(np.geomspace(1, max_iter, POINTS).round().astype(int)).tolist()
+        rms = trajectory.distance[ks].double() / trajectory.x0[0].numel() ** 0.5
+        values[arm] = {"alpha": alpha, "k": ks, "PSNR": 20 * (WHITE / rms).log10()}
+    return values
+
+
+@styled
+def psnr_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """PSNR to the photo against flow time αk, a panel for each set-up, with the paper's values.
+
+    To K each photo has a thin line of its own, which ends in a dot at x(K). The lines of the runs
+    that go on are medians over the photos, in a band from the lowest photo to the highest. A cross
+    is where the last unregularised run was stopped.
+
+    Args:
+        setups: title -> ``values`` of the ImageNet notebook's metrics.json, of which ``paths``, run
+            -> the result of :func:`path_values`, ``arms`` and ``quality`` are drawn.
+    """
+    figure, axes = panels(1, len(setups), (3.6, 3.6), sharey=True)
+    for axis, (title, content) in zip(axes[0], setups.items(), strict=True):
+        values = plain(content)
+        to_K, *longer = values["paths"].values()
+        for arm, path in to_K.items():
+            K = np.array(values["arms"][arm]["K"])
+            at_K = np.array(values["quality"]["jnd"][arm]["PSNR"], dtype=float)
+            colour, style = ARMS[arm]
+            axis.plot(_flow_time(path), _decibels(path), style, color=colour, linewidth=0.7)
+            axis.plot(path["alpha"] * K, at_K, "o", color=colour, markersize=4, alpha=0.8)
+        for run in longer:
+            for arm, path in run.items():
+                colour, style = ARMS[arm]
+                label = ARM_NAMES[arm] if run is longer[0] else None
+                photos = _decibels(path)
+                axis.plot(_flow_time(path), np.median(photos, 1), style, color=colour, label=label)
+                low, high = photos.min(1), photos.max(1)
+                axis.fill_between(_flow_time(path), low, high, color=colour, alpha=0.1, linewidth=0)
+        _mark_the_paper(axis, longer[-1]["none"])
+        axis.set(xscale="log", title=title, xlabel="flow time αk")
+    axes[0, 0].set_ylabel("PSNR to the photo, dB")
+    arms = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*arms, loc="outside lower center", ncols=len(ARMS))
+    return figure
+
+
+def _flow_time(path: Mapping[str, Any]) -> np.ndarray:
+    return path["alpha"] * np.array(path["k"])
+
+
+def _decibels(path: Mapping[str, Any]) -> np.ndarray:
+    return np.array(path["PSNR"], dtype=float)  # null becomes NaN
+
+
+def _mark_the_paper(axis: Axes, matched: Mapping[str, Any]) -> None:
+    """Draw Table I's two values of PSNR, and a cross at the end of the run that met the lower."""
+    end = (_flow_time(matched)[-1], np.median(_decibels(matched)[-1]))
+    axis.plot(*end, "x", color="black", markersize=7, markeredgewidth=2)
+    note(axis, "stopped here\nby choice", end, (4, 6), fontsize=7.5)
+    for column in ("with", "without"):
+        decibels = read_data("paper")["tables"]["table1"][column]["PSNR"] - INT64_DB
+        axis.axhline(decibels, color=GREY, linewidth=0.8, linestyle=(0, (6, 3)))
+        place = {"xycoords": axis.get_yaxis_transform(), "color": GREY, "fontsize": 7.5}
+        note(axis, f"paper, {column}", (0.02, decibels), (0, 2), **place)
 
 
 def shown_iterations(K: int, max_iter: int, count: int = 14) -> list[int]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from jnd.cost import WHITE, Cost
-from jnd.inputs import NO_GRADIENT, as_images, check_machine, first_answer
+from jnd.inputs import NO_GRADIENT, as_images, check_machine, checked_input, fails_by_size
 from jnd.networks import deterministic, frozen
 from jnd.objectives import Objective, class_change
 from jnd.trajectory import VIEWS, Recording, Trajectory
@@ -91,13 +91,15 @@ def find_jnd(
         if resume:
             recording.restore(resume)
         if objective is None:
-            objective = class_change(first_answer(machine, x0), label, target)
+            with fails_by_size(x0):
+                answer = machine(x0)
+            objective = class_change(answer, label, target)
         for k in range(recording.k, max_iter + 1):
             active = recording.active
             subset_objective = objective.select(active)
             x = recording.x[active].requires_grad_(k < max_iter)
             with torch.enable_grad():
-                output = machine(x)
+                output = machine(checked_input(x) if k == 0 else x)
                 loss = subset_objective.loss(output)
                 total = cost(loss, x, x0[active])
                 if k < max_iter and not loss.requires_grad:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from jnd.pictures import eight_bit
 NEGATIVE = 0.1  # a larger share of negative pixels means a normalised image; our choice
 NO_GRADIENT = (
     "no gradient reaches the pixels: the machine's forward runs under torch.no_grad(), detaches "
-    "its input, makes it whole numbers or leaves PyTorch"
+    "or rounds its input, or leaves PyTorch; or its loss is flat because it is sure beyond float32"
 )
 
 
@@ -87,11 +86,20 @@ def fails_by_size(images: Tensor) -> Iterator[None]:
         ) from error
 
 
-def first_answer(machine: nn.Module, x0: Tensor) -> Any:
-    """M's answer for x0.
+def checked_input(x: Tensor) -> Tensor:
+    """x for the machine, which fails in the backward pass if no gradient arrives through it.
+
+    The gradient of the other terms of the cost does not pass through here, so this costs nothing.
 
     Raises:
-        ValueError: M fails on these images.
+        ValueError: the gradient of every pixel is 0.
     """
-    with fails_by_size(x0):
-        return machine(x0)
+    view = x.view_as(x)
+    if view.requires_grad:
+        view.register_hook(_refuse_zero)
+    return view
+
+
+def _refuse_zero(gradient: Tensor) -> None:
+    if not gradient.any():
+        raise ValueError(NO_GRADIENT)

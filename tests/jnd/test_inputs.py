@@ -102,6 +102,7 @@ class Wrapped(nn.Module):
             "no gradient reaches the pixels",
         ),
         (lambda network, x: network(x.to(torch.uint8).float()), "no gradient reaches the pixels"),
+        (lambda network, x: network(x.round()), "no gradient reaches the pixels"),
         (lambda network, x: network(x).max(1).values, "logits .B, C., but gave .4,."),
         (lambda network, x: network(x)[:, :1], "two: wrap it in a module that returns torch.cat"),
         (lambda network, x: {"logits": network(x)}, "but gave dict: wrap it in a module"),

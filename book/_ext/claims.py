@@ -8,101 +8,131 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from companion.checkout import read_data
+from companion.checkout import data_folder, read_data
 from companion.files import write_atomically
-from companion.statistics import joint_interval
+from companion.statistics import independent_interval, joint_interval
 
-CHECK = re.compile(r"(?P<left>.+) (?P<sign>[<=>]) (?P<right>\S+)(?: ± (?P<tolerance>\S+))?")
+CHECK = re.compile(
+    r"(?P<left>.+) (?P<sign>[<=>]) (?P<right>\S+)"
+    r"(?: \+ (?P<margin>\S+))?(?: ± (?P<tolerance>\S+))?"
+)
 UNTESTED = "not tested here"
+THIS_RUN = "this run"
+REAL = "real photos, EfficientNet-Lite0"
+# set-up -> notebook -> file of data/measured
+ELSEWHERE = {
+    REAL: {
+        "imagenet": "imagenet_lite0",
+        "cifar10": "cifar10",
+        "detection": "detection",
+        "pictures": "pictures",
+        "comparison": "comparison",
+    },
+    "real photos, EfficientNet-Lite1": {"imagenet": "imagenet_lite1"},
+    "real photos, EfficientNet-Lite2": {"imagenet": "imagenet_lite2"},
+    "real photos, ResNet-18": {"imagenet": "imagenet_resnet18"},
+}
+Setups = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class InSetup:
+    """What a claim's checks gave in one set-up.
+
+    Attributes:
+        setup: its title.
+        verdict: on this set-up alone; ``"not tested here"`` where it cannot decide.
+        held, checked: numbers of checks; a list counts as many as it has entries.
+        measured: place in the results -> the value there.
+    """
+
+    setup: str
+    verdict: str
+    held: int
+    checked: int
+    measured: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one claim.
+    """The verdict on one claim, over all set-ups in which it can be judged.
 
     Attributes:
         id: of the claim.
         verdict: ``"holds"`` where every check holds, ``"partly"`` where some do, ``"does not
             hold"`` where none does, ``"unclear"`` where none fails and the photos are too few or
-            too different to tell, ``"not tested here"`` where this profile cannot decide.
-        held, checked: numbers of checks; a list counts as many as it has entries.
-        measured: place in the results -> the value there.
-        why: the reason for ``"not tested here"``.
+            too different to tell, ``"by definition"``, or ``"not tested here"``.
+        held, checked: numbers of checks in all set-ups that decide.
+        setups: what each set-up gave, this run first.
+        why: the reason where nothing was checked.
     """
 
     id: str
     verdict: str
     held: int = 0
     checked: int = 0
-    measured: Mapping[str, Any] | None = None
+    setups: Sequence[InSetup] = field(default_factory=list)
     why: str | None = None
 
 
-def judge(claim: Mapping[str, Any], metrics: Mapping[str, Any], profile: str) -> Verdict:
+def judge(claim: Mapping[str, Any], setups: Setups, profile: str) -> Verdict:
     """Return the verdict on one claim.
 
     Args:
         claim: entry of ``claims`` in data/paper.yaml.
-        metrics: notebook -> its metrics.json.
-        profile: of these results.
+        setups: title of a set-up -> notebook -> its metrics.json, this run first.
+        profile: of this run.
 
     Raises:
         ValueError: a check cannot be read or names a place that does not exist.
     """
     if not claim.get("checks"):
-        return Verdict(claim["id"], UNTESTED, why=claim["why"])
+        return Verdict(claim["id"], claim.get("verdict", UNTESTED), why=claim["why"])
     checks = [_parsed(check, claim["id"]) for check in claim["checks"]]
-    sides = [side for check in checks for side in (check["left"], check["right"])]
-    places = [side for side in sides if side[0].isalpha()]
-    for notebook in (place.split(".")[0] for place in places):
-        if notebook not in metrics:
-            why = f"the notebook {notebook} has no results in the profile {profile}"
-            return Verdict(claim["id"], UNTESTED, why=why)
-    measured = {place: _value(place, metrics) for place in places}
-
     # the printed numbers are of the paper's own machine and photos: no other can refute them
-    only = claim.get("only", ["paper"] if claim["kind"] == "number" else [profile])
-    if profile not in only:
-        why = claim.get("why", f"only the profile {only[0]} can tell")
-        return Verdict(claim["id"], UNTESTED, measured=measured, why=why)
-
-    paired = claim["kind"] in {"order", "visual"}
-    outcomes: list[bool | None] = []
-    for check in checks:
-        left, right = (
-            measured[side] if side in measured else float(side)
-            for side in (check["left"], check["right"])
-        )
-        sign = check["sign"]
-        tolerance = float(check["tolerance"] or 0)
-        if isinstance(left, Mapping):
-            outcomes.append(_interval_outcome(left, sign, right, tolerance))
-        elif paired and isinstance(left, list) and isinstance(right, list):
-            lead = joint_interval(_differences(left, right), len(checks))
-            outcomes.append(_interval_outcome(asdict(lead), sign, 0.0, tolerance))
-        else:
-            outcomes += _entry_outcomes(left, sign, right, tolerance)
-    held = outcomes.count(True)
-    verdict = {len(outcomes): "holds", 0: "does not hold"}.get(held, "partly")
-    if None in outcomes and False not in outcomes:
-        verdict = "unclear"
-    return Verdict(claim["id"], verdict, held, len(outcomes), measured)
+    default = ["paper"] if claim["kind"] == "number" else [profile, "measured"]
+    deciding = claim.get("only", default)
+    results = []
+    all_outcomes: list[bool | None] = []
+    for title, metrics in setups.items():
+        here = [check for check in checks if {*_notebooks(check)} <= {*metrics}]
+        if not here:
+            continue
+        places = [place for check in here for place in _places(check)]
+        measured = {place: _value(place, metrics) for place in places}
+        outcomes: list[bool | None] = []
+        if (profile if title == THIS_RUN else "measured") in deciding:
+            for check in here:
+                outcomes += _outcomes(check, measured, claim, len(here))
+        held = outcomes.count(True)
+        results.append(InSetup(title, _word(outcomes), held, len(outcomes), measured))
+        all_outcomes += outcomes
+    why = None if all_outcomes else claim.get("why", f"only the profile {deciding[0]} can tell")
+    held = all_outcomes.count(True)
+    return Verdict(claim["id"], _word(all_outcomes), held, len(all_outcomes), results, why)
 
 
 def judge_all(results: Path) -> list[Verdict]:
     """Return the verdicts of a profile, given its folder in results/."""
-    metrics = {
+    this_run = {
         path.parent.name: json.loads(path.read_text(encoding="utf-8"))
         for path in results.glob("*/metrics.json")
     }
-    return [judge(claim, metrics, results.name) for claim in read_data("paper")["claims"]]
+    measured = data_folder() / "measured"
+    setups = {THIS_RUN: this_run}
+    for title, files in ELSEWHERE.items():
+        setups[title] = {
+            notebook: json.loads((measured / f"{file}.json").read_text("utf-8"))
+            for notebook, file in files.items()
+        }
+    return [judge(claim, setups, results.name) for claim in read_data("paper")["claims"]]
 
 
 def unannounced(verdicts: list[Verdict], profile: str) -> list[str]:
@@ -111,7 +141,7 @@ def unannounced(verdicts: list[Verdict], profile: str) -> list[str]:
     if announced is None:
         return []
     return [
-        f"{v.id}: announced {announced.get(v.id, 'nothing')}, found {v.verdict} "
+        f"{v.id}: announced {announced.get(v.id, 'nothing')}, but the verdict is {v.verdict} "
         f"({v.held} of {v.checked} checks)"
         for v in verdicts
         if announced.get(v.id) != v.verdict
@@ -123,6 +153,14 @@ def _parsed(check: str, claim: str) -> dict[str, str]:
     if not parts:
         raise ValueError(f"claim {claim}: cannot read the check {check!r}")
     return parts.groupdict()
+
+
+def _places(check: Mapping[str, str]) -> list[str]:
+    return [check[side] for side in ("left", "right") if check[side][0].isalpha()]
+
+
+def _notebooks(check: Mapping[str, str]) -> list[str]:
+    return [place.split(".")[0] for place in _places(check)]
 
 
 def _value(place: str, metrics: Mapping[str, Any]) -> Any:
@@ -138,25 +176,54 @@ def _value(place: str, metrics: Mapping[str, Any]) -> Any:
     return value
 
 
-def _entry_outcomes(left: Any, sign: str, right: Any, tolerance: float) -> list[bool]:
-    """Return one outcome per entry; a missing value (null) fails every check."""
+def _outcomes(
+    check: Mapping[str, str], measured: Mapping[str, Any], claim: Mapping[str, Any], intervals: int
+) -> list[bool | None]:
+    """Return one outcome per entry, or one of an interval: True, False or None for unclear."""
+    left, right = (
+        measured[check[side]] if check[side] in measured else float(check[side])
+        for side in ("left", "right")
+    )
+    sign = check["sign"]
+    margin = float(check["margin"] or 0)
+    tolerance = float(check["tolerance"] or 0)
+    if claim["kind"] == "order" and isinstance(left, list):
+        if claim.get("unpaired"):
+            lead = independent_interval(_numbers(left), _numbers(right), intervals)
+        else:
+            lead = joint_interval(_numbers(left) - _numbers(right), intervals)
+        left, right = asdict(lead), 0.0
+    if isinstance(left, Mapping):
+        return [_interval_outcome(left, sign, right + margin, tolerance)]
+    outcomes = _entry_outcomes(left, sign, right, margin, tolerance)
+    if claim.get("missing") == "fails":
+        return [bool(outcome) for outcome in outcomes]
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _numbers(values: Any) -> torch.Tensor:
+    """Return a list or a number as a tensor; NaN where a value is missing."""
+    if isinstance(values, list):
+        values = [math.nan if value is None else value for value in values]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _entry_outcomes(
+    left: Any, sign: str, right: Any, margin: float, tolerance: float
+) -> list[bool | None]:
+    """Return one outcome per entry, None where a value is missing (null)."""
     if isinstance(left, list):
         rights = right if isinstance(right, list) else [right] * len(left)
         outcomes = []
         for one, other in zip(left, rights, strict=True):
-            outcomes += _entry_outcomes(one, sign, other, tolerance)
+            outcomes += _entry_outcomes(one, sign, other, margin, tolerance)
         return outcomes
     if left is None or right is None:
-        return [False]
+        return [None]
+    difference = left - right - margin
     if sign == "=":
-        return [abs(left - right) <= tolerance]
-    return [left - right > -tolerance if sign == ">" else left - right < tolerance]
-
-
-def _differences(left: list, right: list) -> torch.Tensor:
-    """Return left − right, photo by photo; NaN where a value is missing."""
-    pairs = [torch.tensor([math.nan if v is None else v for v in side]) for side in (left, right)]
-    return pairs[0].double() - pairs[1].double()
+        return [abs(difference) <= tolerance]
+    return [difference > -tolerance if sign == ">" else difference < tolerance]
 
 
 def _interval_outcome(
@@ -166,25 +233,31 @@ def _interval_outcome(
 
     True if all of it lies where it should, False if none of it does, else None, also where too few
     values have no interval. With ``=`` that is within the tolerance: two one-sided tests at 2.5 %,
-    which tell equal from not known. D. J. Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15,
-    1987, doi:10.1007/BF01068419.
+    which separate equal from not known. D. J. Schuirmann, J. Pharmacokinetics and Biopharmaceutics
+    15, 1987, doi:10.1007/BF01068419.
     """
-    if interval["low"] is None or interval["high"] is None:  # null: not finite
+    low = interval["low"]
+    high = interval["high"]
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
         return None
-    low = interval["low"] - right
-    high = interval["high"] - right
-    above = low > -tolerance
-    below = high < tolerance
-    if sign == "=":
-        inside = above and below
-        outside = low > tolerance or high < -tolerance
-    elif sign == ">":
-        inside = above
-        outside = high < -tolerance
-    else:
-        inside = below
-        outside = low > tolerance
-    return True if inside else False if outside else None
+    above = low - right > -tolerance
+    below = high - right < tolerance
+    wholly_above = low - right > tolerance
+    wholly_below = high - right < -tolerance
+    holds = {"=": above and below, ">": above, "<": below}[sign]
+    fails = {"=": wholly_above or wholly_below, ">": wholly_below, "<": wholly_above}[sign]
+    return True if holds else False if fails else None
+
+
+def _word(outcomes: Sequence[bool | None]) -> str:
+    if not outcomes:
+        return UNTESTED
+    held = outcomes.count(True)
+    if held == len(outcomes):
+        return "holds"
+    if False not in outcomes:
+        return "unclear"
+    return "partly" if held else "does not hold"
 
 
 def main(results: Path) -> None:

@@ -1,15 +1,12 @@
 """The pages "Claim by claim" and "Status": the verdicts, what decided them, and where it ran."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
-from claims import UNTESTED, judge
+from claims import THIS_RUN
 from page_text import interval, number, table
 
 MARKS = {
@@ -17,34 +14,19 @@ MARKS = {
     "partly": "◐\N{NO-BREAK SPACE}partly",
     "does not hold": "✗\N{NO-BREAK SPACE}does not hold",
     "unclear": "?\N{NO-BREAK SPACE}unclear",
+    "by definition": "≡\N{NO-BREAK SPACE}by definition",
     "not tested here": "–\N{NO-BREAK SPACE}not tested here",
 }
 """Verdict -> how it is shown; in this order."""
-# notebook -> its experiment, and where else that ran: file of data/measured -> title
-EXPERIMENTS = {
-    "imagenet": (
-        "ImageNet",
-        {
-            "imagenet_lite0": "ten ImageNet photos, EfficientNet-Lite0",
-            "imagenet_resnet18": "the same, ResNet-18",
-        },
-    ),
-    "cifar10": ("CIFAR-10", {"cifar10": "real CIFAR-10 images"}),
-    "detection": ("Detection", {"detection": "a real road"}),
-    "pictures": ("Pictures", {"pictures": "ten ImageNet photos, EfficientNet-Lite0"}),
-    "comparison": (
-        "Beside other attacks",
-        {"comparison": "ten ImageNet photos, EfficientNet-Lite0"},
-    ),
-}
 GROUPS = {
-    "statements": ("order", "proportion", "visual"),
-    "printed numbers": ("number",),
+    "statements of the paper": lambda claim: claim["kind"] != "number" and "ours" not in claim,
+    "printed numbers, by table or figure": lambda claim: claim["kind"] == "number",
+    "our own": lambda claim: "ours" in claim,
 }
 
 
 def claims_page(
-    claims: list[dict], verdicts: Mapping[str, dict], notebooks: set[str], measured: Path
+    claims: list[dict], verdicts: Mapping[str, dict], notebooks: set[str]
 ) -> SimpleNamespace:
     """Return what the page "Claim by claim" shows.
 
@@ -52,41 +34,57 @@ def claims_page(
         claims: those of data/paper.yaml.
         verdicts: id of a claim -> its verdict in this run.
         notebooks: those that have pages, to which rows may lead.
-        measured: the folder data/measured.
 
     Returns:
         ``table``, a row for each claim; ``score``, a drawing of how many there are of each verdict;
-        ``summary``, the same in words; ``count``; ``beside``, the same claims elsewhere.
+        ``summary``, the same of the paper's statements in words; ``count``, of these; ``beside``,
+        every claim in every set-up.
     """
-    words = {claim["id"]: verdicts[claim["id"]]["verdict"] for claim in claims}
     by_group = {
-        title: [words[claim["id"]] for claim in claims if claim["kind"] in kinds]
-        for title, kinds in GROUPS.items()
+        title: [verdicts[claim["id"]]["verdict"] for claim in claims if belongs(claim)]
+        for title, belongs in GROUPS.items()
     }
+    statements = by_group["statements of the paper"]
     rows = [claim_row(claim, verdicts[claim["id"]], notebooks) for claim in claims]
     return SimpleNamespace(
-        table=table(rows, text_columns=5),
+        table=table(rows, text_columns=6),
         score=score(by_group),
-        summary=counts(list(words.values())),
-        count=len(claims),
-        beside="\n\n".join(beside(claims, verdicts, measured)),
+        summary=counts(statements),
+        count=len(statements),
+        beside=table(
+            setup_row(claim, setup) for claim in claims for setup in verdicts[claim["id"]]["setups"]
+        ),
     )
 
 
 def claim_row(claim: dict, verdict: dict, notebooks: set[str]) -> dict[str, str]:
     where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
-    decided = verdict["verdict"] != UNTESTED
-    # an undecided claim for certain profiles only has numbers of other photos
-    comparable = verdict["measured"] and (decided or "only" not in claim)
-    words = measured_in_words(claim, verdict) if comparable else ""
+    this_run = [setup for setup in verdict["setups"] if setup["setup"] == THIS_RUN]
+    measured = [measured_in_words(claim, setup) for setup in this_run]
+    if verdict["checked"]:
+        setups = sum(setup["checked"] > 0 for setup in verdict["setups"])
+        measured.append(f"{verdict['held']} of {verdict['checked']} checks in {setups} set-ups")
+    if verdict["why"]:
+        measured.append(verdict["why"])
     row = {
         "claim": claim["says"],
         "in the paper": f"{where}: {claim['paper']}" if "paper" in claim else where,
-        "measured": "; ".join(filter(None, (words, verdict["why"]))),
+        "moment": claim.get("moment", ""),
+        "measured": "; ".join(filter(None, measured)),
         "verdict": MARKS[verdict["verdict"]],
         "look": links(claim, notebooks),
     }
     return {column: text.replace("|", r"\|") for column, text in row.items()}
+
+
+def setup_row(claim: dict, setup: dict) -> dict[str, str]:
+    """A claim in one set-up: its mark there, and what was measured."""
+    return {
+        "claim": claim["id"],
+        "set-up": setup["setup"],
+        "measured": measured_in_words(claim, setup).replace("|", r"\|"),
+        "there": MARKS[setup["verdict"]],
+    }
 
 
 def links(claim: dict, notebooks: set[str]) -> str:
@@ -118,58 +116,16 @@ def css_class(verdict: str) -> str:
     return verdict.replace(" ", "-")
 
 
-def beside(claims: list[dict], verdicts: Mapping[str, dict], measured: Path) -> Iterator[str]:
-    """Make a table for each experiment that also ran elsewhere, with a column for each set-up."""
-    for notebook, (experiment, elsewhere) in EXPERIMENTS.items():
-        setups = {
-            title: json.loads((measured / f"{name}.json").read_text("utf-8"))
-            for name, title in elsewhere.items()
-        }
-        rows = []
-        for claim in claims:
-            if notebooks_of(claim) == {notebook}:
-                row = {experiment: claim["says"], "this run": cell(claim, verdicts[claim["id"]])}
-                for title, metrics in setups.items():
-                    row[title] = "–"
-                    if ran(claim, metrics):
-                        verdict = judge(claim, {notebook: metrics}, "measured")
-                        row[title] = cell(claim, asdict(verdict))
-                rows.append(row)
-        yield table(rows)
-
-
-def ran(claim: dict, metrics: Mapping[str, Any]) -> bool:
-    """Whether a set-up has taken every arm of a claim further than one update."""
-    updates = metrics["provenance"]["parameters"].get("end_iters", {})
-    skipped = [f".{arm}." for arm, count in updates.items() if count <= 1]
-    return not any(arm in check for check in claim["checks"] for arm in skipped)
-
-
-def cell(claim: dict, verdict: dict) -> str:
-    """Return the mark of a verdict with its numbers; numbers alone where it cannot be tested."""
-    mark = MARKS[verdict["verdict"]][0]
-    untested = verdict["verdict"] == UNTESTED
-    if untested and ("only" in claim or not verdict["measured"]):
-        return mark
-    words = measured_in_words(claim, verdict)
-    return words if untested else f"{mark}\N{NO-BREAK SPACE}{words}"
-
-
-def measured_in_words(claim: dict, verdict: dict) -> str:
-    """Say how often the checks held where they are many, and the numbers that decided."""
-    counted = ""
-    if claim["kind"] == "proportion" or len(verdict["measured"]) > 4:
-        counted = f"{verdict['held']} of {verdict['checked']} checks"
-        if "measured" not in claim:
-            return counted
-    values = list(verdict["measured"].values())
-    if all(isinstance(value, list) for value in values):  # pairs: neither side without the other
-        pairs = [pair for pair in zip(*values, strict=True) if None not in pair]
-        values = [list(side) for side in zip(*pairs, strict=True)]
-    template = claim.get("measured", " and ".join(["{}"] * len(values)))
-    words = template.format(*map(in_words, values)) if values else "–"
-    words = "; ".join(filter(None, (counted, words)))
-    return f"proxy: {words}" if claim["kind"] == "visual" else words
+def measured_in_words(claim: dict, setup: dict) -> str:
+    """Say how often the checks held in a set-up where they are many, and what decided."""
+    parts = []
+    if setup["checked"] and (setup["checked"] > 1 or "measured" not in claim):
+        parts.append(f"{setup['held']} of {setup['checked']} checks")
+    values = list(setup["measured"].values())
+    template = claim.get("measured", "")
+    if template and template.count("{}") == len(values):  # a set-up may lack a notebook
+        parts.append(template.format(*map(in_words, values)))
+    return "; ".join(parts)
 
 
 def in_words(value: float | list | dict | None) -> str:

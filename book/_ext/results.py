@@ -119,7 +119,7 @@ def load_numbers(app, config) -> None:
             read_json(measured / "cifar10.json")["values"],
             read_json(measured / "cifar10_enlarged.json")["values"],
         ),
-        "claims": claims_page(paper["claims"], verdicts, set(metrics), measured),
+        "claims": claims_page(paper["claims"], verdicts, set(metrics)),
         "status": status_page(metrics, paper["claims"], verdicts),
         "speed": speed(read_json(data / "speed.json")),
         "scale": scale(read_json(data / "scale.json")),

@@ -65,6 +65,24 @@ def joint_interval(values: Tensor, intervals: int) -> Mean:
     return Mean(len(sample), _mean(sample), low, high)
 
 
+def independent_interval(first: Tensor, second: Tensor, intervals: int) -> Mean:
+    """The difference of two means, of values (A,) and (B,) that are no pairs, and its interval.
+
+    Welch's, for unequal variances, as wide as in :func:`joint_interval`. Values that are not finite
+    are left out; there is no interval below 2 values on either side.
+
+    B. L. Welch, "The generalization of 'Student's' problem when several different population
+    variances are involved", Biometrika 34, 1947, doi:10.1093/biomet/34.1-2.28.
+    """
+    samples = [_finite(first), _finite(second)]
+    low = math.nan
+    high = math.nan
+    if min(map(len, samples)) > 1:
+        test = stats.ttest_ind(*samples, equal_var=False)
+        low, high = map(float, test.confidence_interval(1 - 0.05 / intervals))
+    return Mean(sum(map(len, samples)), _mean(samples[0]) - _mean(samples[1]), low, high)
+
+
 def next_value(values: Tensor) -> Mean:
     """The mean of values (B,) and the 95 % interval of the next value, if they are normal.
 

@@ -25,7 +25,6 @@ from companion.checkout import ROOT
 from companion.checkpoint import Checkpoint, fingerprint
 from companion.files import printable, replacing, sha256, short_name, writable_folder
 from companion.listing import list_photos, shard_of, state_of
-from companion.parameters import check_type
 from companion.photos import JPEG_MODES, read_square
 from companion.provenance import origin, plain, subject
 from companion.zoo import load_machine
@@ -60,7 +59,6 @@ class Parameters:
     """The parameters of ``folder.yaml`` that determine the numbers; meaning and defaults are there.
 
     Raises:
-        TypeError: a parameter has another type than given here.
         ValueError: the batch is empty, or pictures are to be saved among the photos.
     """
 
@@ -78,8 +76,6 @@ class Parameters:
     save: str
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            check_type(field.name, getattr(self, field.name), getattr(field.type, "__name__", ""))
         if self.batch < 1:
             raise ValueError(f"batch = {self.batch}, but a batch needs at least 1 photo")
         images = Path(self.images).resolve()

@@ -4,11 +4,10 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 ENDINGS = {".jfif", ".jpe", ".jpeg", ".jpg", ".png"}
-UNLISTED = "folders that cannot be listed"
 OWNER = "images.txt"  # in an output: the folder of photos to which it belongs
 PATIENCE = 2.0  # seconds, in which another process writes that file
 
@@ -21,12 +20,21 @@ def list_photos(images: str | Path) -> tuple[list[str], Counter[str]]:
     """
     photos = []
     others: Counter[str] = Counter()
-    for name in _walk(Path(images), "", frozenset(), others):
-        ending = os.path.splitext(name)[1].lower()
-        if ending in ENDINGS:
-            photos.append(name)
-        else:
-            others[ending or "without an ending"] += 1
+
+    def count_unlisted(_: OSError) -> None:
+        others["folders that cannot be listed"] += 1
+
+    for path, subfolders, files in os.walk(images, followlinks=True, onerror=count_unlisted):
+        folder = Path(path)
+        above = {parent.resolve() for parent in (folder, *folder.parents)}
+        # a link to a folder in which it lies would lead round in circles
+        subfolders[:] = [name for name in subfolders if (folder / name).resolve() not in above]
+        for name in files:
+            ending = os.path.splitext(name)[1].lower()
+            if ending in ENDINGS:
+                photos.append(str(folder.relative_to(images) / name))
+            else:
+                others[ending or "without an ending"] += 1
     return sorted(photos), others
 
 
@@ -88,33 +96,6 @@ def claim(output: str | Path, images: str | Path) -> None:
             file.write(_resolved(images))
     except FileExistsError:
         check_owner(output, images)
-
-
-def _walk(
-    folder: Path, inside: str, above: frozenset[tuple[int, int]], others: Counter[str]
-) -> Iterator[str]:
-    """Yield the paths of all files; ``above`` are the folders in which this one lies."""
-    try:
-        status = folder.stat()
-        entries = list(os.scandir(folder))
-    except OSError:
-        others[UNLISTED] += 1
-        return
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:  # a link to a folder in which it lies
-        return
-    for entry in entries:
-        if _is_folder(entry):
-            yield from _walk(Path(entry), f"{inside}{entry.name}/", above | {identity}, others)
-        else:
-            yield inside + entry.name
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, for example
-        return False
 
 
 def _resolved(images: str | Path) -> bytes:

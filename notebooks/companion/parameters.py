@@ -31,9 +31,7 @@ def profile_settings(notebook: str, profile: str) -> dict[str, Any]:
         ValueError: there is no such profile, or it sets a name that is no parameter.
         TypeError: a setting has another type than the parameter's default.
     """
-    profiles = sorted(path.name for path in PARAMS.iterdir())
-    if profile not in profiles:
-        raise ValueError(f"unknown profile {profile!r}: use one of {', '.join(profiles)}")
+    check_profile(profile)
     settings = yaml.safe_load((PARAMS / profile / f"{notebook}.yaml").read_text("utf-8"))
     declared = declared_parameters(notebook)
     refuse_unknown(settings, declared, notebook)
@@ -74,6 +72,12 @@ def checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str,
         if parameters != expected:
             parameters["profile"] = "custom"
     return parameters
+
+
+def check_profile(profile: str) -> None:
+    profiles = sorted(path.name for path in PARAMS.iterdir())
+    if profile not in profiles:
+        raise ValueError(f"unknown profile {profile!r}: use one of {', '.join(profiles)}")
 
 
 def refuse_unknown(names: Iterable[str], declared: Mapping[str, Any], notebook: str) -> None:

@@ -1,13 +1,11 @@
 """Where a number comes from: machine, data, device, code and day."""
 
 import math
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -77,24 +75,14 @@ def commit() -> str:
 
     "unknown" where the sources are in no repository of their own.
     """
+    # whatever repository the variables GIT_DIR and GIT_WORK_TREE name
+    command = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}"]
+    command += ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+"]
     try:
-        if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
-            return "unknown"
-        return _git("describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+")
+        output = subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _git(*arguments: str) -> str:
-    """Ask git about the sources, whatever repository its variables name (GIT_DIR and others)."""
-    variables = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name.startswith("GIT_CONFIG")
-    }
-    command = ["git", "-C", str(ROOT), *arguments]
-    output = subprocess.check_output(command, env=variables, stderr=subprocess.DEVNULL, text=True)
-    return output.removesuffix("\n")
+    return output.strip()
 
 
 def plain(value: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 import pooch
 from tqdm import tqdm
 
-from companion.checkout import ROOT, data_folder, read_data
+from companion.checkout import data_folder, read_data
 from companion.files import replacing, sha256
+from companion.parameters import check_profile
 
 RETRIES = 2  # after a download that failed
 pooch.get_logger().setLevel("WARNING")  # the progress bar names the file
@@ -40,13 +41,13 @@ def fetch(name: str, entry: Mapping[str, Any] | None = None) -> Path:
             ``bytes`` and ``sha256``, either complete or its first digits.
 
     Raises:
-        ValueError: the file is not registered, lies outside its folder or has another hash.
+        ValueError: the file is not registered or has another hash.
         OSError: it could not be downloaded or kept, or its package is not installed.
     """
     entry = entry or registered("files").get(name)
     if entry is None:
         raise ValueError(f"no file {name!r} in data/registry.yaml")
-    return local_path(name, entry) or _download(name, entry, cache_folder())
+    return local_path(name, entry) or _download(name, entry)
 
 
 def local_path(name: str, entry: Mapping[str, Any]) -> Path | None:
@@ -56,12 +57,12 @@ def local_path(name: str, entry: Mapping[str, Any]) -> Path | None:
     that the environment variable ``JND_MIRROR`` names. A damaged file in the cache does not count.
 
     Raises:
-        ValueError: the file lies outside its folder or has another hash.
+        ValueError: the file has another hash.
         FileNotFoundError: its package is not installed, or ``JND_MIRROR`` is not a folder.
     """
     if "path" in entry:
-        return _checked(_inside(_source_folder(name, entry), entry["path"]), entry)
-    cached = _inside(cache_folder(), name)
+        return _checked(_source_folder(name, entry) / entry["path"], entry)
+    cached = cache_folder() / name
     if cached.is_file() and not mismatch_message(cached, entry):
         return cached
     mirror = os.environ.get("JND_MIRROR")
@@ -88,9 +89,7 @@ def profile_files(profile: str) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: unknown profile.
     """
-    profiles = sorted(path.name for path in (ROOT / "notebooks" / "params").iterdir())
-    if profile not in profiles:
-        raise ValueError(f"unknown profile {profile!r}: use one of {', '.join(profiles)}")
+    check_profile(profile)
     files = registered("files").items()
     return {name: entry for name, entry in files if profile in entry.get("profiles", ())}
 
@@ -134,14 +133,6 @@ def _source_folder(name: str, entry: Mapping[str, Any]) -> Path:
     return Path(spec.origin).parent
 
 
-def _inside(folder: Path, name: str) -> Path:
-    root = Path(os.path.abspath(folder))
-    path = Path(os.path.abspath(folder / name))
-    if root not in path.parents:
-        raise ValueError(f"{name} lies outside {folder}: correct data/registry.yaml")
-    return path
-
-
 def _checked(path: Path, entry: Mapping[str, Any]) -> Path:
     mismatch = mismatch_message(path, entry)
     if mismatch:
@@ -152,7 +143,8 @@ def _checked(path: Path, entry: Mapping[str, Any]) -> Path:
     return path
 
 
-def _download(name: str, entry: Mapping[str, Any], cache: Path) -> Path:
+def _download(name: str, entry: Mapping[str, Any]) -> Path:
+    cache = cache_folder()
     addresses = cycle(filter(None, (entry["url"], entry.get("mirror"))))
 
     def download(_url: str, file: str, _pooch: object) -> None:
@@ -168,16 +160,10 @@ def _download(name: str, entry: Mapping[str, Any], cache: Path) -> Path:
                 "later, or put a good copy into a folder and name that folder in JND_MIRROR"
             )
 
-    path = _inside(cache, name)
     try:
-        with replacing(path) as part:
-            pooch.create(
-                path.parent,
-                base_url="",
-                registry={part.name: None},
-                urls={part.name: entry["url"]},
-                retry_if_failed=RETRIES,
-            ).fetch(part.name, downloader=download)
+        with replacing(cache / name) as part:
+            files = pooch.create(cache, "", registry={part.name: None}, retry_if_failed=RETRIES)
+            files.fetch(part.name, downloader=download)
             part.chmod(0o644)  # pooch's temporary files are private, a cache may be shared
     except OSError as error:
         raise OSError(
@@ -187,7 +173,7 @@ def _download(name: str, entry: Mapping[str, Any], cache: Path) -> Path:
             f"({entry['bytes'] / 1e6:.1f} MB), or name another folder in JND_CACHE. The bundled "
             "profile needs no download"
         ) from error
-    return path
+    return cache / name
 
 
 if __name__ == "__main__":

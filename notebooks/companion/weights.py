@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,16 +48,11 @@ class Weights:
             ValueError: a tensor is missing, unknown or of another shape.
         """
         try:
-            # the network's own loading knows older layouts
-            missing, unknown = network.load_state_dict(self.state, strict=False)
-            wrong = [*missing, *unknown]
-        except RuntimeError as error:  # its last line names a tensor of another shape
-            wrong = [str(error).splitlines()[-1].strip()]
-        if wrong:
-            raise ValueError(
-                f"{self.path} does not fit {name}: tensors are missing, unknown or of another "
-                f"shape, the first is {wrong[0]}"
-            )
+            network.load_state_dict(self.state)  # the network's own, as it knows older layouts
+        except RuntimeError as error:
+            _, _, reason = str(error).partition(":")
+            reason = textwrap.shorten(reason, 200)
+            raise ValueError(f"{self.path} does not fit {name}: {reason}") from error
 
 
 def read_weights(source: str | Path, name: str) -> Weights:

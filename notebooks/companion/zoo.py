@@ -62,8 +62,6 @@ def load_machine(
         )
     if weights == "official" and name not in official_names:
         raise ValueError(f'torchvision has no weights for {name}: use weights="bundled"')
-    if weights != "bundled" and name == CIFAR10_GOOGLENET:
-        raise ValueError(f'{name} is bundled: use weights="bundled", or the architecture\'s name')
     machine = _lite(name, weights) if name in VARIANTS else _torchvision(name, weights)
     return machine.to(device or _default_device())
 

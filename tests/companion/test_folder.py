@@ -179,7 +179,6 @@ def test_a_photo_whose_descent_diverges_says_so(parameters, tmp_path):
     "wrong, message",
     [
         (dict(batch=0), "a batch needs at least 1 photo"),
-        (dict(alpha="1e-5"), "alpha = '1e-5' must be of type float"),
         (dict(size=20), "needs images of at least 25x25"),
         (dict(target_rank=1001), "rank 1001 is out of range"),
         (dict(target_rank=1), "choose 2 or more"),
@@ -238,7 +237,7 @@ def test_a_shard_whose_photos_change_while_it_is_measured_leaves_no_table(
 
 
 def test_k_and_its_picture_come_from_one_descent(parameters):
-    """A photo costs a gradient for each x(k) until both are known, and one as a test of M."""
+    """A photo costs a gradient for each x(k) until both are known."""
     machine = load_machine("efficientnet_lite0")
     x0 = packaged_squares(4, SIZE)[0]
     gradients = []
@@ -251,7 +250,7 @@ def test_k_and_its_picture_come_from_one_descent(parameters):
         last = max(row["K"], row["K_8bit"]) if min(row["K"], row["K_8bit"]) >= 0 else 12
         iterations += min(last + 1, 12)
         assert picture.isfinite().all() == (row["K_8bit"] >= 0)
-    assert sum(gradients) == len(x0) + iterations
+    assert sum(gradients) == iterations
 
 
 @pytest.fixture(scope="module")

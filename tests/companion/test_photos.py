@@ -94,12 +94,11 @@ def test_pictures_that_are_not_8_bit_rgb(tmp_path, mode, array):
 
 def test_16_bits_are_refused_although_pillow_reads_them_as_8(tmp_path, generator):
     pixels = torch.randint(256, (9, 9, 3), generator=generator).byte().numpy()
-    write_16_bit_png(tmp_path / "deep.png", pixels)
-    assert Image.open(tmp_path / "deep.png").mode == "RGB"
-    (tmp_path / "deep.ppm").write_bytes(b"P6 2 2 65535\n" + bytes(range(24)))
-    for name in ("deep.png", "deep.ppm"):
-        with pytest.raises(ValueError, match="mode 16-bit RGB, not 8-bit RGB; convert it"):
-            load_photos([str(tmp_path / name)], 4)
+    path = tmp_path / "deep.png"
+    write_16_bit_png(path, pixels)
+    assert Image.open(path).mode == "RGB"
+    with pytest.raises(ValueError, match="mode 16-bit RGB, not 8-bit RGB; convert it"):
+        load_photos([str(path)], 4)
 
 
 def test_a_sound_jpeg_with_an_odd_exif_block_is_a_value_error(tmp_path):
@@ -207,14 +206,11 @@ def test_the_official_cifar10_is_the_registered_file(archive, monkeypatch, tmp_p
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (
-            {"images": np.zeros((3, 28, 28, 3), np.uint8)},
-            r"images must be \(N, 32, 32, 3\) uint8, not \(3, 28",
-        ),
-        ({"images": np.zeros((3, 32, 32, 3))}, "uint8, not .* float64"),
-        ({"labels": np.arange(2)}, "one whole number for each of the 3 images"),
-        ({"labels": np.array([0, 1, 10])}, "labels go from 0 to 10"),
-        ({"labels": np.array([0.5, 1, 2])}, "one whole number"),
+        ({"images": np.zeros((3, 28, 28, 3), np.uint8)}, r"\(N, 32, 32, 3\) uint8 .* not \(3, 28"),
+        ({"images": np.zeros((3, 32, 32, 3))}, "not .* float64"),
+        ({"labels": np.arange(2)}, "labels N whole numbers"),
+        ({"labels": np.array([0, 1, 10])}, "from 0 to 9"),
+        ({"labels": np.array([0.5, 1, 2])}, "labels N whole numbers"),
         ({"labels": np.array([{}, 1, 2])}, "cannot be read .*allow_pickle"),
     ],
 )

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -43,12 +42,11 @@ class Server(ThreadingHTTPServer):
 
     content = CONTENT
     status = 200
-    pause = 0.0  # seconds, four times in a transfer
+    pause = 0.0  # seconds, before the content
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.breaks = []  # after how many bytes the coming transfers break off
-        self.stall = 0.0  # seconds before they do
         self.paths = []  # of the requests
 
     @property
@@ -70,12 +68,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(server.content)))
         self.end_headers()
         if server.breaks:
-            self.wfile.write(server.content[: server.breaks.pop(0)])
-            return time.sleep(server.stall)
-        quarter = -(-len(server.content) // 4)
-        for start in range(0, len(server.content), quarter):
-            self.wfile.write(server.content[start : start + quarter])
-            time.sleep(server.pause)
+            return self.wfile.write(server.content[: server.breaks.pop(0)])
+        time.sleep(server.pause)
+        self.wfile.write(server.content)
 
     def log_message(self, *_):
         pass
@@ -218,19 +213,10 @@ def test_a_second_address_takes_over(server, entry, cache):
     assert_complete(fetch(NAME, entry | {"url": nobody, "mirror": server.url}))
 
 
-@pytest.mark.parametrize("stall", [0.0, 1.0], ids=["broken", "stalled"])
-@pytest.mark.parametrize("path", [NAME, "moved"])
-def test_a_transfer_that_breaks_off_starts_anew(server, entry, stall, path):
+def test_a_transfer_that_breaks_off_starts_anew(server, entry):
     server.breaks = [30_000, 40_000]
-    server.stall = stall
-    assert_complete(fetch(NAME, entry | {"url": server.url.replace(NAME, path)}))
-    assert server.paths.count(f"/{NAME}") == 3
-
-
-def test_a_slow_transfer_has_not_stalled(server, entry):
-    server.pause = 0.2
     assert_complete(fetch(NAME, entry))
-    assert len(server.paths) == 1
+    assert server.paths.count(f"/{NAME}") == 3
 
 
 def test_a_transfer_that_always_breaks_off_leaves_nothing(server, entry, cache):
@@ -255,50 +241,6 @@ def test_another_file_from_the_server_is_not_kept(server, entry, cache, content,
     assert_complete(fetch(NAME, entry))
 
 
-@pytest.fixture
-def small_disk(monkeypatch, tmp_path):
-    """The cache on a disk of its own, smaller than the file, and a function that remounts it."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-
-    def mount(options):
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
-        return subprocess.run(command, capture_output=True, text=True)
-
-    if not shutil.which("mount") or mount("size=64k").returncode:
-        pytest.skip("needs the right to mount a small disk")
-    monkeypatch.setenv("JND_CACHE", str(disk))
-    yield disk, lambda options: mount(f"remount,{options}").check_returncode()
-    subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_a_full_disk(entry, small_disk):
-    disk, remount = small_disk
-    with pytest.raises(
-        OSError,
-        match=r"could not download photo.jpg .*No space left.* make room .*\(0\.1 MB\).* JND_CACHE",
-    ):
-        fetch(NAME, entry)
-    assert [*disk.iterdir()] == []
-    remount("size=1m")
-    assert_complete(fetch(NAME, entry))
-
-
-def test_a_cache_that_cannot_be_written(server, entry, small_disk):
-    disk, remount = small_disk
-    remount("size=1m,ro")
-    with pytest.raises(
-        OSError,
-        match="could not download .*[Rr]ead-only.*cannot be written.*another folder in JND_CACHE",
-    ):
-        fetch(NAME, entry)
-    assert server.paths == []
-    remount("rw")
-    assert_complete(fetch(NAME, entry))
-    remount("ro")
-    assert_complete(fetch(NAME, entry))
-
-
 def test_a_cache_that_cannot_be_made(entry, cache, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("JND_CACHE", str(tmp_path / "file" / "cache"))
@@ -307,7 +249,7 @@ def test_a_cache_that_cannot_be_made(entry, cache, monkeypatch, tmp_path):
 
 
 def test_two_processes_may_fetch_the_same_file(server, entry, cache):
-    server.pause = 0.1
+    server.pause = 0.4
     script = "import json; from companion.registry import fetch; "
     script += "print('ready', flush=True); print(fetch(*json.loads(input())))"
     processes = [
@@ -327,21 +269,6 @@ def test_two_processes_may_fetch_the_same_file(server, entry, cache):
         process.stdin.flush()
     assert [process.communicate()[0] for process in processes] == [f"{cache / NAME}\n"] * 2
     assert_complete(cache / NAME)
-
-
-@pytest.mark.parametrize(
-    "name", ["../photo.jpg", "a/../../photo.jpg", "{tmp_path}/photo.jpg", ".", ""]
-)
-def test_a_name_that_leaves_the_cache(server, entry, tmp_path, name):
-    with pytest.raises(ValueError, match="lies outside .*: correct data/registry.yaml"):
-        fetch(name.format(tmp_path=tmp_path), entry)
-    assert server.paths == [] and list(tmp_path.iterdir()) == []
-
-
-def test_a_path_that_leaves_its_package():
-    entry = registered("files")["astronaut.png"]
-    with pytest.raises(ValueError, match="lies outside .*skimage: correct"):
-        fetch("astronaut.png", entry | {"path": "../numpy/__init__.py"})
 
 
 def test_an_unregistered_file():

@@ -189,8 +189,6 @@ def test_unknown_names():
         load_machine("resnet81")
     with pytest.raises(ValueError, match='no weights for googlenet_cifar10: use weights="bundled"'):
         load_machine("googlenet_cifar10", "official")
-    with pytest.raises(ValueError, match='googlenet_cifar10 is bundled: use weights="bundled"'):
-        load_machine("googlenet_cifar10", "some.safetensors")
     for name in ("resnet18", "googlenet"):
         with pytest.raises(ValueError, match=rf"no weights for {name} are bundled \(only for eff"):
             load_machine(name)
@@ -213,7 +211,7 @@ def test_missing_truncated_foreign_and_pickled_weights(tmp_path):
     with pytest.raises(FileNotFoundError, match="no weights file"):
         load_machine("squeezenet1_1", path)
     save_file(state, path)
-    with pytest.raises(ValueError, match="does not fit alexnet: tensors are missing"):
+    with pytest.raises(ValueError, match="does not fit alexnet: Missing key"):
         load_machine("alexnet", path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ValueError, match="not a valid safetensors file .*; download it again"):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 import sewar
 import torch
 from art.attacks.evasion import ProjectedGradientDescent
@@ -26,7 +27,7 @@ from art.estimators.classification import PyTorchClassifier
 from foolbox import PyTorchModel
 from foolbox.attacks import LinfProjectedGradientDescentAttack
 from torch import nn
-from torch.nn.functional import cosine_similarity, cross_entropy
+from torch.nn.functional import cosine_similarity
 from torchattacks import PGD
 
 import browser
@@ -38,7 +39,7 @@ from companion.zoo import load_machine
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.metrics import table_metrics
-from networks import Classifier, machines
+from networks import Classifier, input_gradient, machines
 from processor import processor
 
 LITE = "efficientnet_lite0"  # the default machine
@@ -60,11 +61,9 @@ def contenders(
     frozen = copy.deepcopy(classifier).requires_grad_(False)
 
     def floor(steps):
-        x_k = x.clone()
+        x_k = x
         for _ in range(steps):
-            x_k.requires_grad_()
-            (gradient,) = torch.autograd.grad(cross_entropy(frozen(x_k), y), x_k)
-            x_k = (x_k - gradient).detach()
+            x_k = x_k - input_gradient(frozen, x_k, y)
 
     def ours(arm):
         cost = Cost.arm(arm)
@@ -72,11 +71,10 @@ def contenders(
 
     eps = 8 / 255
     bounded = PyTorchModel(classifier, bounds=(0, 1))
-    art_model = PyTorchClassifier(
-        classifier, nn.CrossEntropyLoss(), x.shape[1:], 1000, clip_values=(0, 1), device_type="cpu"
-    )
-    labels = np.eye(1000, dtype=np.float32)[y.numpy()]
+    options = {"nb_classes": 1000, "clip_values": (0, 1), "device_type": "cpu"}
+    art_model = PyTorchClassifier(classifier, nn.CrossEntropyLoss(), x.shape[1:], **options)
     numbers = x.numpy()
+    labels = np.eye(1000, dtype=np.float32)[y.numpy()]
 
     def torchattacks(steps):
         PGD(classifier, eps=eps, alpha=eps / 10, steps=steps)(x, y)
@@ -85,9 +83,8 @@ def contenders(
         LinfProjectedGradientDescentAttack(steps=steps).run(bounded, x, y, epsilon=eps)
 
     def art(steps):
-        ProjectedGradientDescent(
-            art_model, eps=eps, eps_step=eps / 10, max_iter=steps, batch_size=len(x), verbose=False
-        ).generate(numbers, labels)
+        limits = {"eps": eps, "eps_step": eps / 10, "max_iter": steps, "batch_size": len(x)}
+        ProjectedGradientDescent(art_model, verbose=False, **limits).generate(numbers, labels)
 
     return {
         "floor": floor,
@@ -115,7 +112,7 @@ def per_step(
 ) -> dict[str, np.ndarray]:
     """Return the seconds of a step in each round by name: the difference of two runs, per step."""
     few, many = STEPS
-    timed = {(name, n): lambda f=f, n=n: f(n) for name, f in functions.items() for n in STEPS}
+    timed = {(name, n): partial(f, n) for name, f in functions.items() for n in STEPS}
     seconds = interleaved(timed, rounds)
     return {name: (seconds[name, many] - seconds[name, few]) / (many - few) for name in functions}
 
@@ -156,30 +153,21 @@ def on_gpu(rounds: int) -> dict[str, dict]:
 def gradient_cosine(classifier: Classifier, machine: nn.Module, x0: torch.Tensor) -> float:
     """Return the smallest cosine in a batch between the input gradients of both forms."""
     labels = torch.arange(len(x0))
-    theirs = input_gradient(classifier, x0 / 255, labels)
-    ours = input_gradient(machine, x0, labels)
+    theirs = input_gradient(classifier, x0 / 255, labels).flatten(1).double()
+    ours = input_gradient(machine, x0, labels).flatten(1).double()
     # with the default of eps, the short gradients of random weights would count as zero
     return cosine_similarity(theirs, ours, eps=0.0).min().item()
-
-
-def input_gradient(machine: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Differentiate each image's cross-entropy: (B, 3, H, W) -> (B, 3·H·W), float64 for cosines."""
-    x = x.clone().requires_grad_()
-    loss = cross_entropy(machine(x), target, reduction="sum")
-    (gradient,) = torch.autograd.grad(loss, x)
-    return gradient.flatten(1).double()
 
 
 def early_leaving() -> dict[str, float]:
     """Descend from the packaged photos to the end of the updates, and stopping each at its K."""
     machine = load_machine(LITE, device="cpu")
     x0, _ = load_photos(packaged_photos(), SIZE)
-    descend = partial(find_jnd, machine, x0, max_iter=UPDATES)
     seconds = {}
-    for stop in (False, True):
+    for name, stop in {"seconds, to the end": False, "seconds, leaving": True}.items():
         began = time.perf_counter()
-        trajectory = descend(stop_at_K=stop)
-        seconds["seconds, leaving" if stop else "seconds, to the end"] = time.perf_counter() - began
+        trajectory = find_jnd(machine, x0, max_iter=UPDATES, stop_at_K=stop)
+        seconds[name] = time.perf_counter() - began
     last = trajectory.K.where(trajectory.K >= 0, UPDATES)
     return seconds | {
         "image steps, leaving": int((last + 1).sum()),
@@ -192,21 +180,16 @@ def early_leaving() -> dict[str, float]:
 def metrics(rounds: int) -> dict[str, dict]:
     """Time PSNR, UQI, SCC and VIF of one pair of 299×299, on one thread."""
     x, _ = load_photos(["coffee"], 299)
-    y = (
-        (x + 5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)))
-        .round()
-        .clamp(0, 255)
-    )
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    y = (x + 5 * noise).round().clamp(0, 255)
     pair = [image[0].permute(1, 2, 0).to(torch.uint8).numpy() for image in (x, y)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    times = interleaved(
-        {
-            "sewar": lambda: [f(*pair) for f in (sewar.psnr, sewar.uqi, sewar.scc, sewar.vifp)],
-            "jnd": lambda: table_metrics(x, y),
-        },
-        rounds,
-    )
+    libraries = {
+        "sewar": lambda: [f(*pair) for f in (sewar.psnr, sewar.uqi, sewar.scc, sewar.vifp)],
+        "jnd": lambda: table_metrics(x, y),
+    }
+    times = interleaved(libraries, rounds)
     torch.set_num_threads(threads)
     return summary(times, "sewar")
 
@@ -238,12 +221,8 @@ def main() -> None:
         },
     }
     for title, rows in content["values"]["steps"].items():
-        print(title)
-        for name, row in rows["contenders"].items():
-            print(
-                f"  {name:14s} {row['ms']:8.1f} ms  {row['ratio']:.2f} × the floor "
-                f"({row['low']:.2f} to {row['high']:.2f})"
-            )
+        table = pd.DataFrame(rows["contenders"]).T
+        print(title, table.to_string(float_format="{:.2f}".format), sep="\n")
     print({key: value for key, value in content["values"].items() if key != "steps"})
     args.out.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 

@@ -9,6 +9,7 @@ import torchvision
 from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from companion.efficientnet import MEAN, STD, VARIANTS
 from companion.weights import read_pickled
@@ -33,6 +34,12 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network((x - self.mean) / self.std)
+
+
+def input_gradient(network: nn.Module, x: Tensor, label: Tensor) -> Tensor:
+    """Differentiate the mean cross-entropy of images x, (B, ...), by them."""
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(cross_entropy(network(x), label), x)[0]
 
 
 def machines(name: str, device: str) -> tuple[Classifier, Machine]:

@@ -8,20 +8,19 @@ to the paper profile. Writes data/paper_cost.json; with --jobs it keeps the time
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from typing import Any
 
 import torch
 import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from companion.checkout import ROOT
@@ -40,7 +39,7 @@ from processor import processor
 sys.path.insert(0, str(ROOT / "data" / "recipes"))
 
 import cifar10  # noqa: E402
-from training import SGD, classification_loss, normalised  # noqa: E402
+from training import fit, normalised  # noqa: E402
 
 COST = ROOT / "data" / "paper_cost.json"
 COUNTED = ROOT / "data" / "expected" / "bundled" / "updates.json"
@@ -56,8 +55,10 @@ LIMITS = ("max_iter", "end_iter")  # and those that limit its updates
 
 def growth(name: str, bundled: Mapping[str, Any], paper: Mapping[str, Any]) -> float:
     """Return how many times as large a parameter, or as long a list, is in the paper profile."""
-    sizes = [p[name] if isinstance(p[name], int) else len(p[name]) for p in (paper, bundled)]
-    return sizes[0] / sizes[1]
+    before, after = (
+        p[name] if isinstance(p[name], int) else len(p[name]) for p in (bundled, paper)
+    )
+    return after / before
 
 
 def scaled(updates: int, bundled: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, int]:
@@ -95,23 +96,30 @@ def descent(name: str, batch: int) -> tuple[nn.Module, Tensor, dict[str, Any]]:
 
 
 def train(network: nn.Module, photos: Tensor, watch: Callable[[], None]) -> None:
-    """Train for a few updates; ``watch`` is called before the first and after each."""
-    network.train().to(memory_format=torch.channels_last)
-    average = AveragedModel(network, use_buffers=True)
-    optimiser = SGD(network.parameters(), lr=1e-3)
-    watch()
-    for _ in range(UPDATES):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = classification_loss(network, photos, torch.zeros(len(photos), dtype=torch.int64))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        average.update_parameters(network)
+    """Train as the recipe does, for a few updates; ``watch`` is called before and after each."""
+    labels = torch.zeros(len(photos), dtype=torch.int64)
+
+    def batches(_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(UPDATES):
+            watch()
+            yield photos, labels
         watch()
+
+    with tempfile.TemporaryDirectory() as folder:
+        fit(
+            network,
+            batches,
+            epochs=1,
+            checkpoint=f"{folder}/checkpoint",
+            max_lr=1e-3,
+            evaluate=lambda _: 0.0,
+            steps_per_epoch=UPDATES,
+        )
 
 
 def measured(name: str, batch: int) -> dict[str, float]:
     """Return an update's processor time, a forward's operations and the process's peak in MB."""
+    torch.set_num_threads(1)
     times = []
 
     def watch(*_: object) -> None:
@@ -134,18 +142,15 @@ def measured(name: str, batch: int) -> dict[str, float]:
 
 def per_image(name: str) -> dict[str, float]:
     """Return seconds, operations and MB per image, and the MB before the first image."""
-    few, many = BATCHES[name]
-    results = {}
-    for batch in (few, many):
-        command = [sys.executable, __file__, "--measure", name, "--batch", str(batch)]
-        output = subprocess.check_output(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        results[batch] = json.loads(output)
-    image = (results[many]["peak"] - results[few]["peak"]) / (many - few)
+    sizes = BATCHES[name]
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        few, many = pool.map(measured, [name, name], sizes)
+    image = (many["peak"] - few["peak"]) / (sizes[1] - sizes[0])
     return {
-        "seconds": results[many]["seconds"] / many,
-        "forward": results[many]["forward"] / many,
+        "seconds": many["seconds"] / sizes[1],
+        "forward": many["forward"] / sizes[1],
         "image": image,
-        "start": results[few]["peak"] - few * image,
+        "start": few["peak"] - sizes[0] * image,
     }
 
 
@@ -183,12 +188,7 @@ def jobs() -> dict[str, dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", action="store_true", help="keep the times of the networks")
-    parser.add_argument("--measure", choices=BATCHES, help="one network alone, in this process")
-    parser.add_argument("--batch", type=int, default=1)
     args = parser.parse_args()
-    if args.measure:
-        print(json.dumps(measured(args.measure, args.batch)))
-        return
     if args.jobs:
         content = json.loads(COST.read_text("utf-8"))
     else:

@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from companion.checkout import ROOT
@@ -33,8 +36,8 @@ def snakemake(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--nolock", "--rerun-incomplete", *arguments]
 
 
-def run(command: list[str], root: Path, **variables: str) -> str:
-    """Run a command that must succeed and return its output."""
+def run(command: list[str], root: Path, fails: bool = False, **variables: str) -> str:
+    """Run a command that must succeed, or must fail, and return its output."""
     process = subprocess.run(
         command,
         cwd=root,
@@ -43,5 +46,25 @@ def run(command: list[str], root: Path, **variables: str) -> str:
         stderr=subprocess.STDOUT,
         env=environment(root) | variables,
     )
-    assert process.returncode == 0, process.stdout
+    assert bool(process.returncode) == fails, process.stdout
     return process.stdout
+
+
+@contextmanager
+def started(command: list[str], root: Path) -> Iterator[subprocess.Popen]:
+    """Start a command that writes into ``log``; kill all its processes in the end."""
+    with open(root / "log", "w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=environment(root),
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

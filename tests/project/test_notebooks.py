@@ -19,7 +19,7 @@ from traitlets.config import Config
 from claims import judge_all
 from companion.checkout import ROOT, read_data
 from notebook_files import FILES
-from pipeline import copy_repository, environment, snakemake
+from pipeline import copy_repository, environment, run, snakemake
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROFILES = sorted((ROOT / "notebooks" / "params").glob("*/*.yaml"))
@@ -261,9 +261,8 @@ def test_labels_of_other_images_are_noticed(tmp_path):
 
 def test_the_pipeline_names_the_profiles_it_knows():
     command = snakemake("--dry-run", "--config", "profile=papr")
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     message = "unknown profile 'papr': use one of bundled, paper, smoke"
-    assert process.returncode and message in process.stdout + process.stderr
+    assert message in run(command, ROOT, fails=True)
 
 
 def test_papermill_runs_a_notebook_from_any_folder(tmp_path, monkeypatch):

@@ -6,9 +6,6 @@ notebooks' parameters only counts are changed in the copy.
 
 import io
 import json
-import os
-import signal
-import subprocess
 import tarfile
 import time
 from pathlib import Path
@@ -25,7 +22,7 @@ from companion.files import sha256
 from companion.photos import CIFAR10_ARCHIVE, load_picture, packaged_squares
 from companion.weights import official_file
 from notebook_files import FILES
-from pipeline import copy_repository, environment, run, snakemake
+from pipeline import copy_repository, run, snakemake, started
 
 pytestmark = pytest.mark.slow
 
@@ -125,20 +122,10 @@ def copy(root: Path, mirror: Path) -> None:
 
 def kill_when_written(path: Path, command: list[str], root: Path) -> None:
     """Start a command and kill all its processes as soon as it has written a file."""
-    with open(root / "log", "w") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=root,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=environment(root),
-        )
+    with started(command, root) as process:
         while not path.exists():
             assert process.poll() is None, (root / "log").read_text()
             time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture(scope="module")

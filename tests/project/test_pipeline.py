@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from companion.checkout import ROOT
 from companion.folder import provenance
 from companion.photos import packaged_squares
-from pipeline import copy_repository, environment, run, snakemake
+from pipeline import copy_repository, run, snakemake, started
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHARDS = 3
@@ -166,17 +166,14 @@ def test_an_edit_reruns_the_notebooks_that_depend_on_it(finished, path, notebook
     ],
 )
 def test_wrong_parameters(wrong, message):
-    command = snakemake("--dry-run", "folder", "--config", wrong)
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert process.returncode and message in process.stdout + process.stderr
+    assert message in run(snakemake("--dry-run", "folder", "--config", wrong), ROOT, fails=True)
 
 
 def test_text_in_a_file_of_parameters_is_no_number(tmp_path):
     (tmp_path / "mine.yaml").write_text("alpha: 1e-3\n")
     command = snakemake("--dry-run", "folder", "--configfile", str(tmp_path / "mine.yaml"))
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert process.returncode
-    assert "YAML reads 1e-3 as text: write 1.0e-3 or 0.001" in process.stdout + process.stderr
+    printed = run(command, ROOT, fails=True)
+    assert "YAML reads 1e-3 as text: write 1.0e-3 or 0.001" in printed
 
 
 def test_an_output_belongs_to_its_folder_of_photos(straight, folder, tmp_path):
@@ -185,21 +182,12 @@ def test_an_output_belongs_to_its_folder_of_photos(straight, folder, tmp_path):
     (tmp_path / "notes.txt").touch()
     before = (root / "out" / "jnd.parquet").read_bytes()
     command = snakemake("--cores", "1", "folder", "--config", f"images={tmp_path}")
-    refused = subprocess.run(
-        [*command, "output=out"], cwd=root, env=environment(root), capture_output=True, text=True
-    )
-    assert refused.returncode and "out belongs to the photos in" in refused.stdout + refused.stderr
+    printed = run([*command, "output=out"], root, fails=True)
+    assert "out belongs to the photos in" in printed
     assert (root / "out" / "jnd.parquet").read_bytes() == before
     for output in ("/dev/null/x", "/proc/x"):
-        refused = subprocess.run(
-            [*command, f"output={output}"],
-            cwd=root,
-            env=environment(root),
-            capture_output=True,
-            text=True,
-        )
-        printed = refused.stdout + refused.stderr
-        assert refused.returncode and "nothing can be written into" in printed
+        printed = run([*command, f"output={output}"], root, fails=True)
+        assert "nothing can be written into" in printed
         assert "folder_shard:" not in printed  # no job has begun
 
 
@@ -257,20 +245,12 @@ def test_deleted_results_are_made_again(finished):
 
 def killed(command: list[str], root: Path, after: float | None) -> tuple[str, bool]:
     """Start a command, kill all its processes after some seconds; return its log, and if done."""
-    with open(root / "log", "w+") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=root,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=environment(root),
-        )
-        try:
-            assert process.wait(after) == 0, (root / "log").read_text()
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        return (root / "log").read_text(), process.wait() == 0
+    with started(command, root) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(after)
+    log = (root / "log").read_text()
+    assert process.returncode in {0, -signal.SIGKILL}, log
+    return log, process.returncode == 0
 
 
 def iterations(root: Path) -> dict[Path, int]:
@@ -404,22 +384,8 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
 @pytest.mark.slow
 def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
     root = copy_repository(tmp_path / "root")
-    command = snakemake(
-        *folder,
-        "--executor",
-        "slurm",
-        "--jobs",
-        "2",
-        "--cores",
-        "2",
-        "--slurm-status-command",
-        "squeue",
-        "--set-resources",
-        "folder_shard:gpu=0",
-        "--default-resources",
-        "mem_mb=1000",
-        "runtime=60",
-    )
-    log = run(command, root, **slurm)
+    options = "--executor slurm --jobs 2 --cores 2 --slurm-status-command squeue"
+    options += " --set-resources folder_shard:gpu=0 --default-resources mem_mb=1000 runtime=60"
+    log = run(snakemake(*folder, *options.split()), root, **slurm)
     assert log.count("submitted with SLURM jobid") >= SHARDS, log
     assert table_of(root)[0].equals(table_of(straight[0])[0])

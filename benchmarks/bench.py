@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Hashable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +33,7 @@ import browser
 import gpu
 from companion.checkout import ROOT
 from companion.photos import load_photos, packaged_photos
-from companion.provenance import commit
+from companion.provenance import origin
 from companion.zoo import load_machine
 from jnd.cost import Cost
 from jnd.descent import find_jnd
@@ -205,8 +204,7 @@ def main() -> None:
         "provenance": {
             "processor": processor(),
             "threads": torch.get_num_threads(),
-            "commit": commit(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            **origin(),
             "packages": {name: version(name) for name in packages},
             "rounds": args.rounds,
             "gpu": torch.cuda.get_device_name() if device == "cuda" else None,

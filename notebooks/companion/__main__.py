@@ -44,11 +44,7 @@ def before_and_after(x0: Tensor, picture: Tensor, answers: Sequence[str]) -> Fig
 
 
 def show(photo: str, parameters: Parameters, machine: Machine, output: Path) -> None:
-    """Print what a photo gives, and save its picture and its figure.
-
-    Raises:
-        ValueError, OSError: the photo cannot be used, or its descent diverged.
-    """
+    """Print what a photo gives, and save its picture and its figure."""
     pixels, _ = load_photos([photo], parameters.size, JPEG_MODES)
     x0 = pixels.to(machine.mean.device)
     bar = Bar(printable(photo))

@@ -37,9 +37,6 @@ class Checkpoint:
 
     Args:
         path: of the file. Its name tells this work from any other, see :func:`fingerprint`.
-
-    Raises:
-        OSError: nothing can be written into its folder.
     """
 
     def __init__(self, path: Path):

@@ -56,11 +56,7 @@ by its number of photos; the reason why there are no numbers, null if there are.
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of ``folder.yaml`` that determine the numbers; meaning and defaults are there.
-
-    Raises:
-        ValueError: the batch is empty, or pictures are to be saved among the photos.
-    """
+    """The parameters of ``folder.yaml`` that determine the numbers; their meaning is there."""
 
     images: str
     machine: str
@@ -91,7 +87,7 @@ class Parameters:
 
 
 def default_parameters(**changed: Any) -> Parameters:
-    """The parameters of ``folder.yaml``, some of them changed; errors as :class:`Parameters`."""
+    """The parameters of ``folder.yaml``, some of them changed."""
     defaults = yaml.safe_load((ROOT / "folder.yaml").read_text("utf-8"))
     names = [field.name for field in fields(Parameters)]
     return Parameters(**{name: defaults[name] for name in names} | changed)
@@ -135,9 +131,6 @@ def merge(shards: Sequence[Path], out: Path) -> None:
 
     Where the provenances of shards differ, in the device for example, the table's provenance has
     a list; its date is the latest.
-
-    Raises:
-        ValueError: the shards come from different runs.
     """
     made: dict[str, list] = {}
     for shard in shards:
@@ -230,11 +223,7 @@ def save_picture(folder: str | Path, name: str, picture: Tensor) -> Path | None:
 
 
 def check(parameters: Parameters, machine: Machine) -> None:
-    """Try a grey photo, to refuse early what would only fail after a descent.
-
-    Raises:
-        ValueError: a parameter is out of range, or the machine takes no photos of this size.
-    """
+    """Try a grey photo, to refuse early what would only fail after a descent."""
     if parameters.target_rank == 1:
         raise ValueError(
             "target_rank = 1 is M's answer itself: choose 2 or more, or 0 for no class"

@@ -2,14 +2,12 @@
 
 import hashlib
 import os
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 ENDINGS = {".jfif", ".jpe", ".jpeg", ".jpg", ".png"}
 OWNER = "images.txt"  # in an output: the folder of photos to which it belongs
-PATIENCE = 2.0  # seconds, in which another process writes that file
 
 
 def list_photos(images: str | Path) -> tuple[list[str], Counter[str]]:
@@ -63,34 +61,20 @@ def state_of(images: str | Path, photos: Sequence[str]) -> str:
 
 
 def check_owner(output: str | Path, images: str | Path) -> None:
-    """Refuse an output that belongs to another folder of photos, or lies below a file.
-
-    Raises:
-        ValueError: it does.
-    """
+    """Refuse an output that belongs to another folder of photos, or lies below a file."""
     path = Path(output, OWNER)
     for parent in path.parents:
         if parent.exists() and not parent.is_dir():
             raise ValueError(f"nothing can be written into {output}: {parent} is no folder")
-    owner = b""
-    until = time.monotonic() + PATIENCE
-    while path.exists() and not owner and time.monotonic() < until:
-        owner = path.read_bytes()
-        time.sleep(0 if owner else 0.05)
-    if owner not in (b"", _resolved(images)):
+    if path.exists() and path.read_bytes() != _resolved(images):
         raise ValueError(
-            f"{output} belongs to the photos in {os.fsdecode(owner)}, not to those in {images}: "
-            f"choose another folder, or delete {path} if they are the same photos"
+            f"{output} belongs to the photos in {os.fsdecode(path.read_bytes())}, not to those in "
+            f"{images}: choose another folder, or delete {path} if they are the same photos"
         )
 
 
 def claim(output: str | Path, images: str | Path) -> None:
-    """Make an output belong to a folder of photos; of two that begin at once, one is refused.
-
-    Raises:
-        ValueError: it belongs to another.
-        OSError: it cannot be written to.
-    """
+    """Make an output belong to a folder of photos; of two that begin at once, one is refused."""
     try:
         with open(Path(output, OWNER), "xb") as file:
             file.write(_resolved(images))

@@ -25,12 +25,7 @@ def declared_parameters(notebook: str) -> dict[str, tuple[str, Any]]:
 
 
 def profile_settings(notebook: str, profile: str) -> dict[str, Any]:
-    """What a profile changes of a notebook's parameters.
-
-    Raises:
-        ValueError: there is no such profile, or it sets a name that is no parameter.
-        TypeError: a setting has another type than the parameter's default.
-    """
+    """What a profile changes of a notebook's parameters."""
     check_profile(profile)
     settings = yaml.safe_load((PARAMS / profile / f"{notebook}.yaml").read_text("utf-8"))
     declared = declared_parameters(notebook)
@@ -41,7 +36,7 @@ def profile_settings(notebook: str, profile: str) -> dict[str, Any]:
 
 
 def profile_parameters(notebook: str, profile: str) -> dict[str, Any]:
-    """All parameters of a notebook in a profile; errors as in :func:`profile_settings`."""
+    """All parameters of a notebook in a profile."""
     defaults = {name: default for name, (_, default) in declared_parameters(notebook).items()}
     return defaults | profile_settings(notebook, profile)
 
@@ -53,10 +48,6 @@ def checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str,
         notebook: its name.
         namespace: the notebook's ``globals()``, which so far hold parameters and imports only,
             unless the cell runs a second time.
-
-    Raises:
-        ValueError: papermill has set a name that is no parameter, or the profile is unknown.
-        TypeError: a parameter has another type than its default.
     """
     declared = declared_parameters(notebook)
     if "run" not in namespace:
@@ -87,11 +78,7 @@ def refuse_unknown(names: Iterable[str], declared: Mapping[str, Any], notebook: 
 
 
 def check_type(name: str, value: object, kind: str) -> None:
-    """Refuse a value of another type than ``kind``; an int passes for a float.
-
-    Raises:
-        TypeError: the value has another type.
-    """
+    """Refuse a value of another type than ``kind``; an int passes for a float."""
     given = type(value).__name__
     if given != kind and (given, kind) != ("int", "float"):
         advice = ""

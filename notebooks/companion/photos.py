@@ -39,12 +39,9 @@ def load_photos(
         the photos, (B, 3, size, size) float32 in 0..255, and the SHA-256 of each file by name.
 
     Raises:
-        TypeError: ``names`` is a single name.
         ValueError: unknown name, size below 1, or a photo that :func:`read_square` refuses.
         OSError: a photo could not be fetched or read.
     """
-    if isinstance(names, (str, Path)):
-        raise TypeError(f"photos come as a list of names: give [{str(names)!r}]")
     if size < 1:
         raise ValueError(f"size = {size}, but a photo has at least 1 pixel")
     if not names:
@@ -69,11 +66,6 @@ def load_picture(name: str, long_side: int) -> tuple[Tensor, dict[str, str]]:
 
     Returns:
         the picture, (1, 3, H, W) float32 in 0..255, and the SHA-256 of its file by name.
-
-    Raises:
-        ValueError: unknown name, ``long_side`` below 1, or a picture that is black or that
-            :func:`read_rgb` refuses.
-        OSError: it could not be fetched or read.
     """
     if long_side < 1:
         raise ValueError(f"size = {long_side}, but a picture has at least 1 pixel")
@@ -98,10 +90,6 @@ def load_cifar10(source: str | Path, train: bool = False) -> tuple[Tensor, Tenso
     Returns:
         images (N, 3, 32, 32) uint8, labels (N,) int64 in the order of :data:`CIFAR10`, and the
         SHA-256 of the file by its name.
-
-    Raises:
-        ValueError: the file is damaged or holds something else.
-        OSError: it is missing or could not be fetched.
     """
     path = fetch(CIFAR10_ARCHIVE) if source == "official" else Path(source)
     if not path.is_file():
@@ -162,10 +150,6 @@ def load_squares(source: str, count: int, size: int) -> tuple[Tensor, dict[str, 
 
     Returns:
         images (count, 3, size, size) float32, whole grey levels, and the SHA-256 of each file.
-
-    Raises:
-        ValueError: there are too few pictures, or one that :func:`read_square` refuses.
-        OSError: no such folder, or a picture that cannot be read.
     """
     if source == "packaged":
         return packaged_squares(count, size)
@@ -182,9 +166,6 @@ def photo_source(name: str) -> tuple[str | Path, list[int] | None]:
 
     Returns:
         the name of its registered file or the path of the user's, and its crop if it has one.
-
-    Raises:
-        ValueError: neither registered nor a file.
     """
     path = Path(name)
     # a name without a folder or an ending may be that of a registered photo
@@ -225,10 +206,6 @@ def read_square(
         size: side of the result, pixels.
         box: left, top and side of the square, pixels.
         convert: as :func:`read_rgb` takes it.
-
-    Raises:
-        ValueError: the square is black, or :func:`read_rgb` refuses the photo.
-        OSError: the file is missing or damaged.
     """
     pixels = read_rgb(path, convert)
     if box:
@@ -245,11 +222,6 @@ def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
     Args:
         path: of its file.
         convert: other modes to convert to RGB, by Pillow's names, such as ``{"L"}``, grey.
-
-    Raises:
-        ValueError: the picture is grey, has an alpha channel or more than 8 bits, or cannot be
-            decoded.
-        OSError: it is missing or damaged.
     """
     try:
         with Image.open(path) as file:

@@ -55,10 +55,6 @@ def local_path(name: str, entry: Mapping[str, Any]) -> Path | None:
 
     It may be part of a package or of this repository, in the cache, or in the folder of copies
     that the environment variable ``JND_MIRROR`` names. A damaged file in the cache does not count.
-
-    Raises:
-        ValueError: the file has another hash.
-        FileNotFoundError: its package is not installed, or ``JND_MIRROR`` is not a folder.
     """
     if "path" in entry:
         return _checked(_source_folder(name, entry) / entry["path"], entry)
@@ -84,23 +80,14 @@ def mismatch_message(path: str | Path, entry: Mapping[str, Any]) -> str:
 
 
 def profile_files(profile: str) -> dict[str, dict[str, Any]]:
-    """Return the files that a profile downloads: name -> entry of the registry.
-
-    Raises:
-        ValueError: unknown profile.
-    """
+    """Return the files that a profile downloads: name -> entry of the registry."""
     check_profile(profile)
     files = registered("files").items()
     return {name: entry for name, entry in files if profile in entry.get("profiles", ())}
 
 
 def fetch_profile(profile: str) -> None:
-    """Print what a profile downloads, how large it is and what is here; then fetch the rest.
-
-    Raises:
-        ValueError: unknown profile, or a file with another hash.
-        OSError: a file could not be downloaded or kept.
-    """
+    """Print what a profile downloads, how large it is and what is here; then fetch the rest."""
     files = profile_files(profile)
     missing = {name: entry for name, entry in files.items() if not local_path(name, entry)}
     for name, entry in files.items():

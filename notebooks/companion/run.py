@@ -61,11 +61,7 @@ class Run:
         self.subject = subject(machines, data, data_sha256)
 
     def follows(self, notebook: str) -> Path:
-        """The folder of another notebook of this profile, on whose results this one builds.
-
-        Raises:
-            FileNotFoundError: that notebook has left no results.
-        """
+        """The folder of another notebook of this profile, on whose results this one builds."""
         folder = self.folder.parent / notebook
         try:
             provenance = _provenance(folder)

@@ -117,9 +117,6 @@ def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> tuple[Mean, f
         two-sided, which assumes nothing about the distribution but symmetry: 1 where no pair
         differs, NaN where there is none.
 
-    Raises:
-        ValueError: the shapes differ.
-
     F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6), 1945,
     doi:10.2307/3001968.
     """

@@ -42,11 +42,7 @@ class Weights:
         return json.loads(self.header[key]) if key in self.header else list(default)
 
     def load_into(self, network: nn.Module, name: str) -> None:
-        """Load the state into a network, called ``name`` in errors.
-
-        Raises:
-            ValueError: a tensor is missing, unknown or of another shape.
-        """
+        """Load the state into a network, called ``name`` in errors."""
         try:
             network.load_state_dict(self.state)  # the network's own, as it knows older layouts
         except RuntimeError as error:
@@ -61,11 +57,6 @@ def read_weights(source: str | Path, name: str) -> Weights:
     Args:
         source: ``"official"``, torchvision's weights, or the path of a safetensors file.
         name: torchvision's name of the architecture.
-
-    Raises:
-        ValueError: the file is damaged, not safetensors, or for another architecture.
-        FileNotFoundError: no such file.
-        OSError: the official weights could not be fetched.
     """
     if source == "official":
         return read_pickled(*official_file(name))
@@ -94,10 +85,6 @@ def read_pickled(name: str, entry: Mapping[str, Any] | None = None) -> Weights:
 
     Args:
         name, entry: of the file, for :func:`~companion.registry.fetch`.
-
-    Raises:
-        ValueError: the file has another hash, or holds more than tensors.
-        OSError: it could not be fetched, or its package is not installed.
     """
     path = fetch(name, entry)
     try:

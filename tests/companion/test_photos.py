@@ -119,12 +119,6 @@ def test_a_photo_that_is_black_where_it_is_used_is_refused(tmp_path):
         load_picture(saved(tmp_path / "black.png", 0 * array), 10)
 
 
-@pytest.mark.parametrize("name", ["cat.jpg", Path("cat.jpg")])
-def test_a_single_name_is_refused_with_advice(name):
-    with pytest.raises(TypeError, match=r"come as a list of names: give \['cat.jpg'\]"):
-        load_photos(name, 224)
-
-
 def test_squares_come_from_the_first_photos_of_a_folder(tmp_path):
     for i in range(3):
         saved(tmp_path / f"{i}.png", np.full((5, 5, 3), 10 + i, np.uint8))

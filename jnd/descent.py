@@ -52,6 +52,10 @@ def find_jnd(
     one forward and one input gradient, without synchronising the device; finding the label costs
     one forward more. The machine is left as it was.
 
+    The squared distance can hold an image of which M is sure for ever (K = -1). Then its weight λ
+    must fall below about g² exp(1 − m) / 2, with m the log-odds of the label and g the norm of its
+    gradient at x0, for pixels in 0..1.
+
     Args:
         machine: maps pixels (B, 3, H, W) in 0..255 to logits (B, C).
         x0: (B, 3, H, W) floating point, grey levels 0..255.

@@ -4,19 +4,27 @@ Away from the label y, the loss of Eq. 1 is ln p(y). Its gradient is (1 − p(y)
 log-odds m = ln p(y) / (1 − p(y)). Lengths and rates are for pixels in 0..1, as the weights are.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy.integrate import quad
+from scipy.special import lambertw
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 
 from companion.style import GREY, SERIES, note, panels, styled
-from jnd.cost import WHITE
+from jnd.cost import WHITE, Cost
+from jnd.descent import find_jnd
 from jnd.networks import frozen
 from jnd.trajectory import Recording, distance
+
+STEPS = 25  # of a descent around λ* in the predicted αK without λ
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,106 @@ def updates_to_K(at_x0: Slope, steepness: Tensor, alpha: float) -> Tensor:
     m = at_x0.log_odds
     q = at_x0.runner_up
     return (m.exp() - q + m - q.log()) / (alpha * steepness**2)
+
+
+def trapping_weight(at_x0: Slope) -> Tensor:
+    """λ*, above which the squared distance keeps M from ever noticing: (B,).
+
+    At a distance r along M's gradient m = m(0) − g r, and the image goes on where g (1 − p(y))
+    exceeds 2 λ r: where g² / 2λ exceeds h(u) = u (1 + exp(m(0) − u)), with u = g r. It reaches the
+    border, u = m(0) − ln q, if that holds for every u up to there. h has its peak, if any, at
+    u = 1 − W(−exp(1 − m(0))), with W Lambert's function. For a sure M that is u ≈ 1, and λ* is
+    about g² exp(1 − m(0)) / 2.
+
+    Args:
+        at_x0: slope at x(0).
+    """
+    weights = []
+    for m, q, g in zip(*_scalars(at_x0), strict=True):
+        border = m - math.log(q)
+        peaks = [border]
+        if m >= 2:  # below, h rises all along
+            peaks.append(min(1 - lambertw(-math.exp(1 - m)).real, border))
+        weights.append(g**2 / (2 * max(u * (1 + math.exp(m - u)) for u in peaks)))
+    return torch.tensor(weights, dtype=torch.float64)
+
+
+def flow_time_to_K(at_x0: Slope, squared_distance: Tensor) -> Tensor:
+    """Predict αK with a squared distance, (B,), if M is equally steep all along; inf if trapped.
+
+    The integral of dr / (g (1 − p(y)) − 2 λ r) from x(0) to the border, see
+    :func:`trapping_weight`. For λ = 0 it is :func:`updates_to_K` times α.
+
+    Args:
+        at_x0: slope at x(0).
+        squared_distance: λ, (B,).
+    """
+    times = []
+    trapped = squared_distance >= trapping_weight(at_x0)
+    rows = zip(*_scalars(at_x0), squared_distance.tolist(), trapped.tolist(), strict=True)
+    for m, q, g, weight, is_trapped in rows:
+        pull = 2 * weight / g**2
+
+        def slowness(u: float, m: float = m, pull: float = pull) -> float:
+            return 1 / (1 / (1 + math.exp(m - u)) - pull * u)
+
+        time = math.inf if is_trapped else quad(slowness, 0, m - math.log(q), limit=200)[0]
+        times.append(time / g**2)
+    return torch.tensor(times, dtype=torch.float64)
+
+
+def _scalars(at: Slope) -> list[list[float]]:
+    return [values.double().tolist() for values in (at.log_odds, at.runner_up, at.steepness)]
+
+
+def around_the_trap(
+    machine: nn.Module,
+    x0: Tensor,
+    label: Tensor,
+    at_x0: Slope,
+    multiples: Sequence[float],
+    long: Callable[[str], Mapping[str, Any]] = lambda name: {},
+) -> dict[str, Tensor]:
+    """Descend with λ below and above λ*, photo by photo, as far as three times αK without λ.
+
+    Args:
+        machine: maps pixels (B, 3, H, W) in 0..255 to logits.
+        x0: (B, 3, H, W), grey levels.
+        label: (B,), the machine's answers.
+        at_x0: slope at x(0).
+        multiples: of λ*, (M,).
+        long: further arguments of :func:`~jnd.descent.find_jnd` for a descent of this name.
+
+    Returns:
+        ``log_odds`` and ``trapping_weight``, (B,); ``multiples``, (M,); ``flow_time``, αK, and
+        ``predicted``, (M, B), NaN and inf where M does not notice.
+    """
+    limits = trapping_weight(at_x0)
+    free = flow_time_to_K(at_x0, torch.zeros_like(limits))
+    measured = torch.full((len(multiples), len(x0)), torch.nan, dtype=torch.float64)
+    for row, multiple in enumerate(multiples):
+        for i in range(len(x0)):
+            alpha = free[i].item() / STEPS
+            trajectory = find_jnd(
+                machine,
+                x0[i : i + 1],
+                label=label[i : i + 1],
+                cost=Cost(squared_distance=multiple * limits[i].item()),
+                alpha=alpha,
+                max_iter=3 * STEPS,
+                stop_at_K=True,
+                **long(f"photo {i}, {multiple:g} λ*"),
+            )
+            K = trajectory.K.item()
+            if K >= 0:
+                measured[row, i] = alpha * K
+    return {
+        "log_odds": at_x0.log_odds,
+        "trapping_weight": limits,
+        "multiples": torch.tensor(multiples),
+        "flow_time": measured,
+        "predicted": torch.stack([flow_time_to_K(at_x0, m * limits) for m in multiples]),
+    }
 
 
 def rest(steepness: Tensor, aligned: Tensor, alpha: float, squared_distance: float) -> Tensor:
@@ -141,6 +249,38 @@ def measured_against_predicted(
         axis.set(title=title, xlabel="predicted")
         axis.legend(loc="upper left", fontsize=7.5, handletextpad=0.2)
     axes[0, 0].set_ylabel("measured")
+    return figure
+
+
+@styled
+def trapped_or_not(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Which photos M notices against λ / λ*, and αK measured against predicted.
+
+    Args:
+        runs: set-up -> the result of :func:`around_the_trap`, as metrics.json keeps it.
+    """
+    figure, axes = panels(1, 2, (3.6, 3.2))
+    left, right = axes[0]
+    for (title, run), (colour, _) in zip(runs.items(), SERIES, strict=False):
+        log_odds = np.array(run["log_odds"])
+        flow_time = np.array(run["flow_time"], dtype=float)
+        predicted = np.array(run["predicted"], dtype=float)
+        for row, multiple in enumerate(run["multiples"]):
+            for noticed, face in {True: colour, False: "white"}.items():
+                which = np.isfinite(flow_time[row]) == noticed
+                x = np.full(which.sum(), multiple)
+                left.plot(x, log_odds[which], "o", color=colour, markerfacecolor=face, markersize=4)
+        left.plot([], [], "o", color=colour, markersize=4, label=title)
+        right.loglog(predicted.ravel(), flow_time.ravel(), "o", color=colour, markersize=4)
+    left.axvline(1, color=GREY, linewidth=1)
+    left.set(xscale="log", xlabel="λ / λ*", ylabel="log-odds of the label, m(0)")
+    left.set_title("noticed (full) or trapped (hollow)")
+    low = min(right.get_xlim()[0], right.get_ylim()[0])
+    high = max(right.get_xlim()[1], right.get_ylim()[1])
+    right.plot((low, high), (low, high), color=GREY, linewidth=1, zorder=0)
+    right.set(xlim=(low, high), ylim=(low, high), xlabel="predicted", ylabel="measured")
+    right.set_title("αK where it is noticed")
+    figure.legend(loc="outside lower center", ncols=len(runs))
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from companion.style import BLUE, GREY, ORANGE, note, styled
+from companion.style import BLUE, GREY, ORANGE, SERIES, note, styled
 from jnd.cost import WHITE, Cost
 from jnd.metrics import psnr
 from jnd.trajectory import relative_distance
@@ -140,6 +140,32 @@ def _change(row: pd.Series, images: int) -> str:
     if row["flip"] == images:
         return change
     return f"{row['flip']:.0f} of {images} flip; of these {change}"
+
+
+@styled
+def by_weight(gains: Mapping[str, Mapping[int, Tensor]]) -> Figure:
+    """By how much PSNR at x(K) changes with a term, against its weight, a dot per photo.
+
+    Args:
+        gains: term -> decade of its weight, as a multiple of Eq. 1's -> with − without, dB, (B,);
+            NaN where the photo is not noticed.
+    """
+    figure, axis = plt.subplots(figsize=(5, 2.8))
+    for place, (term, by_decade) in enumerate(gains.items()):
+        colour, style = SERIES[place]
+        decades = [decade * 1.15**place for decade in by_decade]  # side by side
+        values = torch.stack([*by_decade.values()]).cpu()
+        axis.plot(decades, values.nanmean(1), style, color=colour, label=term)
+        axis.plot(decades, values, "o", color=colour, markersize=4)
+        for decade, row in zip(decades, values, strict=True):
+            if row.isnan().any():
+                axis.plot(decade, 1, "x", color=colour, markersize=6)
+    axis.axhline(0, color=GREY, linewidth=1)
+    axis.set(xscale="log", xlabel="weight, times that of Eq. 1", yscale="symlog")
+    axis.set(ylabel="PSNR at x(K),\nwith − without, dB")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.legend()
+    return figure
 
 
 @styled

@@ -1,22 +1,20 @@
 """A network as other libraries have it and as the companion loads it."""
 
-import json
-import tempfile
 from collections.abc import Sequence
 
 import torch
 import torchvision
 from efficientnet_lite_pytorch import EfficientNet
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from companion.efficientnet import MEAN, STD, VARIANTS
 from companion.weights import read_pickled
 from companion.zoo import load_machine
-from jnd.machine import Machine
+from jnd.machine import Machine, prepare
 
-IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # mean and std, grey levels
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # grey levels
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 class Classifier(nn.Module):
@@ -56,14 +54,5 @@ def machines(name: str, device: str) -> tuple[Classifier, Machine]:
     torch.manual_seed(0)
     options = dict(num_classes=1000, aux_logits=False, init_weights=False, transform_input=False)
     network = torchvision.models.get_model(name, **options)
-    mean, std = IMAGENET
-    header = {
-        "architecture": name,
-        "categories": json.dumps([str(i) for i in range(1000)]),
-        "mean": json.dumps(mean),
-        "std": json.dumps(std),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        save_file(network.state_dict(), f"{folder}/weights.safetensors", header)
-        machine = load_machine(name, f"{folder}/weights.safetensors", device)
-    return Classifier(network, mean, std).to(device), machine
+    classifier = Classifier(network, IMAGENET_MEAN, IMAGENET_STD).to(device)
+    return classifier, prepare(network, mean=IMAGENET_MEAN, std=IMAGENET_STD, fold=True)

@@ -97,11 +97,8 @@ def main() -> None:
     names = [Path(photo).name for photo in args.photos]
     failed = 0
     try:
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise ValueError(
-                f"two photos are called {min(twice)}: give each an --output of its own"
-            )
+        if len({*names}) < len(names):
+            raise ValueError("two photos have the same name: give each an --output of its own")
         output = writable_folder(args.output)
         weights = os.path.expanduser(args.weights)
         parameters = default_parameters(

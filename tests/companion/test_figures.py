@@ -108,8 +108,3 @@ def test_side_by_side_shows_every_change_on_a_scale_that_it_names():
         assert np.unique(change.get_array()).tolist() == [i] and change.get_clim() == (-i, i)
         assert below[f"a{i}"].get_title() == f"± {i}"
     assert not below["original"].images and not below["none"].images
-
-
-def test_small_images_are_shown_pixel_by_pixel():
-    figure = figures.gallery({"original": torch.zeros(1, 3, 32, 32)}, {"original": [""]})
-    assert figure.axes[0].images[0].get_interpolation() == "nearest"

@@ -356,7 +356,7 @@ def test_the_command_for_a_photo_saves_a_picture_that_fools(
         (["a.jpg", "--machine", "efficientnet_lite"], "unknown machine 'efficientnet_lite'"),
         (["a.jpg", "--size", "20"], "needs images of at least 25x25"),
         (["a.jpg", "--output", "/dev/null/below"], "nothing can be written into the folder"),
-        (["a.jpg", "b/a.jpg"], "two photos are called a.jpg"),
+        (["a.jpg", "b/a.jpg"], "two photos have the same name"),
     ],
 )
 def test_the_command_for_a_photo_says_what_is_wrong(monkeypatch, arguments, message):

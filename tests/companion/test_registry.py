@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -191,18 +190,6 @@ def test_an_answer_that_is_an_error(server, entry, cache, status):
     assert_complete(fetch(NAME, entry))
 
 
-def test_nobody_listens(entry, cache):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}/{NAME}"
-        with pytest.raises(
-            OSError, match="could not download .*[Rr]efused.*JND_MIRROR.*bundled profile"
-        ):
-            fetch(NAME, entry | {"url": nobody})
-    assert [*cache.iterdir()] == []
-    assert_complete(fetch(NAME, entry))
-
-
 def test_a_second_address_takes_over(server, entry, cache):
     """Where the first one breaks off, and where nobody listens there."""
     server.breaks = [30_000]
@@ -228,9 +215,7 @@ def test_a_transfer_that_always_breaks_off_leaves_nothing(server, entry, cache):
 
 
 @pytest.mark.parametrize("content", [CONTENT[:60_000], CONTENT[::-1], b"<html>please log in"])
-@pytest.mark.parametrize("digits", [8, 64])
-def test_another_file_from_the_server_is_not_kept(server, entry, cache, content, digits):
-    entry["sha256"] = entry["sha256"][:digits]
+def test_another_file_from_the_server_is_not_kept(server, entry, cache, content):
     server.content = content
     with pytest.raises(
         ValueError, match=rf"sent another file .*\({len(content)} of 100000 bytes\).*JND_MIRROR"
@@ -333,25 +318,11 @@ def test_a_profile_marks_what_its_notebooks_download(profile):
     assert profile_files(profile).keys() == set().union(*map(files_needed, settings))
 
 
-def test_the_paper_profile_downloads_photos_weights_and_cifar10():
-    files = profile_files("paper")
-    assert {CIFAR10_ARCHIVE, "n02132136_brown_bear.JPEG"} <= files.keys()
-    assert {"inception_v3_google-0cc3c7bd.pth", "resnet50-11ad3fa6.pth"} <= files.keys()
-    assert all(entry is registered("files")[name] for name, entry in files.items())
-
-
 @pytest.mark.parametrize("profile", ["bundled", "smoke"])
 def test_our_own_profiles_download_nothing(profile, capsys):
     fetch_profile(profile)
     expected = f"The {profile} profile downloads nothing.\nStill to fetch: nothing.\n"
     assert capsys.readouterr().out == expected
-
-
-def test_an_unknown_profile(capsys):
-    with pytest.raises(
-        ValueError, match="unknown profile 'papr': use one of bundled, paper, smoke"
-    ):
-        fetch_profile("papr")
 
 
 def test_the_command_says_what_is_wrong():

@@ -20,11 +20,11 @@ class Mean:
 
     n: int
     mean: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
 
-def mean_interval(values: Tensor, seed: int = 0) -> Mean:
+def mean_interval(values: Tensor) -> Mean:
     """The mean of values (B,) and its 95 % bootstrap interval, bias-corrected and accelerated.
 
     Values that are not finite are left out. There is no interval below 3 values, or where all are
@@ -34,12 +34,10 @@ def mean_interval(values: Tensor, seed: int = 0) -> Mean:
     doi:10.1080/01621459.1987.10478410.
     """
     sample = _finite(values)
-    low = math.nan
-    high = math.nan
-    if len(sample) > 2 and np.ptp(sample) > 0:
-        interval = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(seed))
-        low, high = map(float, interval.confidence_interval)
-    return Mean(len(sample), _mean(sample), low, high)
+    if len(sample) < 3 or np.ptp(sample) == 0:
+        return Mean(len(sample), _mean(sample))
+    resampled = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(0))
+    return Mean(len(sample), _mean(sample), *map(float, resampled.confidence_interval))
 
 
 def joint_interval(values: Tensor, intervals: int) -> Mean:
@@ -57,12 +55,10 @@ def joint_interval(values: Tensor, intervals: int) -> Mean:
     doi:10.1080/01621459.1961.10482090.
     """
     sample = _finite(values)
-    low = math.nan
-    high = math.nan
-    if len(sample) > 1:
-        test = stats.ttest_1samp(sample, 0)
-        low, high = map(float, test.confidence_interval(1 - 0.05 / intervals))
-    return Mean(len(sample), _mean(sample), low, high)
+    if len(sample) < 2:
+        return Mean(len(sample), _mean(sample))
+    interval = stats.ttest_1samp(sample, 0).confidence_interval(1 - 0.05 / intervals)
+    return Mean(len(sample), _mean(sample), *map(float, interval))
 
 
 def independent_interval(first: Tensor, second: Tensor, intervals: int) -> Mean:
@@ -75,12 +71,12 @@ def independent_interval(first: Tensor, second: Tensor, intervals: int) -> Mean:
     variances are involved", Biometrika 34, 1947, doi:10.1093/biomet/34.1-2.28.
     """
     samples = [_finite(first), _finite(second)]
-    low = math.nan
-    high = math.nan
-    if min(map(len, samples)) > 1:
-        test = stats.ttest_ind(*samples, equal_var=False)
-        low, high = map(float, test.confidence_interval(1 - 0.05 / intervals))
-    return Mean(sum(map(len, samples)), _mean(samples[0]) - _mean(samples[1]), low, high)
+    n = sum(map(len, samples))
+    difference = _mean(samples[0]) - _mean(samples[1])
+    if min(map(len, samples)) < 2:
+        return Mean(n, difference)
+    test = stats.ttest_ind(*samples, equal_var=False)
+    return Mean(n, difference, *map(float, test.confidence_interval(1 - 0.05 / intervals)))
 
 
 def next_value(values: Tensor) -> Mean:
@@ -109,7 +105,7 @@ def reach_of_few(low: float, high: float, n: int, few: int) -> float:
     return float(stats.t.ppf(0.975, few - 1) * spread / math.sqrt(few))
 
 
-def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> tuple[Mean, float]:
+def compare_pairs(first: Tensor, second: Tensor) -> tuple[Mean, float]:
     """Compare two measurements of the same images, (B,) each; pairs with a NaN are left out.
 
     Returns:
@@ -120,12 +116,8 @@ def compare_pairs(first: Tensor, second: Tensor, seed: int = 0) -> tuple[Mean, f
     F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6), 1945,
     doi:10.2307/3001968.
     """
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(
-            f"two measurements (B,), not {tuple(first.shape)} and {tuple(second.shape)}"
-        )
     differences = first.double() - second.double()
-    mean = mean_interval(differences, seed)
+    mean = mean_interval(differences)
     sample = _finite(differences)
     if not len(sample):
         return mean, math.nan

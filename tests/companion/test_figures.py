@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from companion import figures
+from companion.style import ARM_NAMES
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from units import GREY
@@ -53,7 +54,7 @@ def test_confidence_curves_mark_K(trajectory):
     figure = figures.confidence_curves({"full": trajectory, "none": trajectory}, 0, ("cat", "cup"))
     top, bottom = figure.axes
     assert np.allclose(lines(top)["cup"].get_ydata(), trajectory.confidence[:, 0, 1])
-    assert np.allclose(lines(bottom)["arm none"].get_ydata(), trajectory.distance[:, 0])
+    assert np.allclose(lines(bottom)[ARM_NAMES["none"]].get_ydata(), trajectory.distance[:, 0])
     assert f"K = {trajectory.K[0]}" in [text.get_text() for text in top.texts]
 
 

@@ -26,9 +26,9 @@ def test_p_and_difference_are_scipys(generator):
 def test_the_interval_holds_the_mean_as_often_as_it_says(generator):
     """Of 200 samples of 40 with mean 1, about 190 intervals hold 1 (standard deviation 3.1)."""
     held = 0
-    for seed in range(200):
+    for _ in range(200):
         sample = 1 + torch.randn(40, generator=generator, dtype=torch.float64)
-        difference, _ = compare_pairs(sample, torch.zeros_like(sample), seed)
+        difference, _ = compare_pairs(sample, torch.zeros_like(sample))
         held += difference.low < 1 < difference.high
     assert 175 <= held <= 199
 
@@ -48,11 +48,6 @@ def test_no_difference_at_all():
 def test_no_image_in_both():
     difference, p = compare_pairs(torch.tensor([math.nan]), torch.tensor([1.0]))
     assert difference.n == 0 and math.isnan(difference.mean) and math.isnan(p)
-
-
-def test_wrong_measurements():
-    with pytest.raises(ValueError, match=r"two measurements \(B,\)"):
-        compare_pairs(torch.ones(3), torch.ones(2))
 
 
 def test_a_mean_leaves_out_what_is_not_finite_and_holds_scipys_interval(generator):

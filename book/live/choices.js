@@ -1,8 +1,7 @@
 // The reader's settings: the form, a link that carries them and a call in Python.
 
-live.choices = (form, { names, defaults, arms, ends, photos }) => {
+live.choices = (form, { names, defaults, arms }) => {
   const fields = form.elements, steps = { alpha: 1, after: 1, lambda: 1 };
-  let arm = defaults.arm;
 
   // The class of a name, however it is written; null: none is asked for.
   const target = () => {
@@ -24,25 +23,18 @@ live.choices = (form, { names, defaults, arms, ends, photos }) => {
     const [alpha, after, updates, more] = ["alpha", "after", "updates", "more"].map((name) => +fields[name].value);
     return { target: target(), arm: fields.arm.value, alpha, after, updates, more, weights };
   };
-  // The other arm's α and updates beyond K, unless the reader has typed others.
-  const takeArm = () => {
-    for (const [i, name] of ["after", "more"].entries())
-      if (+fields[name].value === ends[arm][i]) fields[name].value = ends[fields.arm.value][i];
-    arm = fields.arm.value;
-  };
   // Fills the form from a link and returns what there is to say of it.
   const fill = (given) => {
     for (const [name, value] of Object.entries(defaults)) fields[name].value = value;
     if (given.has("arm")) fields.arm.value = given.get("arm");
     const unknown = !fields.arm.value;
     if (unknown) fields.arm.value = defaults.arm;
-    takeArm();
     const set = [...given.keys()].filter((name) => name in defaults);
     for (const name of set) if (name !== "arm") fields[name].value = given.get(name);
     if (set.length) form.closest("details").open = true;
     if (unknown) return "The link asks for penalties that do not exist: all three are on.";
-    if (given.get("photo") === "own") return "This link was made with a photo of somebody’s own, which it does not carry: choose one, or Start takes ours.";
-    return set.length ? "The settings are those of the link." : "";
+    if (given.get("photo") === "own") return "This link was made with a photo of somebody’s own, which it does not contain: choose a photo, or Start takes ours.";
+    return set.length ? "These are the settings from the link." : "";
   };
   const link = (photo) => {
     const chosen = [...new FormData(form)].filter(([name, value]) => value !== String(defaults[name]));
@@ -60,7 +52,7 @@ live.choices = (form, { names, defaults, arms, ends, photos }) => {
     event.target.dispatchEvent(new Event("change", { bubbles: true }));
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  return { fields, read, fill, takeArm, link, photos };
+  return { fields, read, fill, link };
 };
 
 // The call of the package that gives the same K, and the file that fools.

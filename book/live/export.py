@@ -158,15 +158,12 @@ def unfolded() -> nn.Sequential:
     return network.requires_grad_(False)
 
 
-def ends() -> dict[str, tuple[float, int]]:
-    """Return α beyond K and the updates there, by arm: those of the notebook on ImageNet."""
-    parameters = profile_parameters("imagenet", "bundled")
-    return {arm: (parameters["end_alphas"][arm], parameters["end_iters"][arm]) for arm in ARMS}
-
-
 def defaults() -> dict[str, Any]:
-    """Return the page's settings until the reader changes them: those of Cost and find_jnd."""
-    after, more = ends()["full"]
+    """Return the page's settings until the reader changes them.
+
+    They are those of Cost and find_jnd, and beyond K those of the notebook on ImageNet.
+    """
+    to_end = profile_parameters("imagenet", "bundled")
     options = signature(find_jnd).parameters
     return {
         "target": "",
@@ -174,8 +171,8 @@ def defaults() -> dict[str, Any]:
         "arm": "full",
         "alpha": options["alpha"].default,
         "updates": options["max_iter"].default,
-        "after": after,
-        "more": more,
+        "after": to_end["end_alpha"],
+        "more": to_end["end_iter"],
     }
 
 
@@ -190,7 +187,6 @@ def write_all(folder: Path) -> None:
         "network": write_network(unfolded(), SIDE, folder),
         "names": machine.categories,
         "defaults": defaults(),
-        "ends": ends(),
         "arms": {arm: astuple(Cost.arm(arm)) for arm in ARMS},
         "photos": photos,
     }

@@ -14,18 +14,18 @@ live.eyes = (root, part, side, guard, prepare) => {
   const say = (text) => (part.asked.textContent = text);
   // Whole device pixels for each of the picture's, so that the screen adds nothing of its own.
   const fit = () => {
-    const most = Math.min(part.stage.clientWidth - 32, 448), ratio = devicePixelRatio;
+    const { clientWidth, clientHeight } = part.stage, { offsetWidth, offsetHeight } = part.words, ratio = devicePixelRatio;
+    const [right, below] = getComputedStyle(part.stage).flexDirection === "row" ? [offsetWidth, 0] : [0, offsetHeight];
+    const most = Math.min(448, clientWidth - right - 48, clientHeight - below - 48);
     const scale = Math.max(1, Math.floor((most * ratio) / side));
     part.stimulus.style.width = part.stimulus.style.height = `${(scale * side) / ratio}px`;
     return { devicePixelRatio: ratio, devicePixelsPerPixel: scale };
   };
-  const choosing = (is) => (part.first.disabled = part.second.disabled = !is);
+  const halt = () => (reply ? reply(null) : (going = false));
 
   // One pair; the promise of whether the reader is right.
   const pair = async (x0, changed, words) => {
     const second = Math.random() < 0.5;
-    choosing(false);
-    part.stage.focus({ preventScroll: true }); // a button that is disabled loses it
     for (const [name, picture] of [["First", second ? x0 : changed], ["Second", second ? changed : x0]]) {
       draw();
       say(words);
@@ -37,7 +37,6 @@ live.eyes = (root, part, side, guard, prepare) => {
     draw();
     if (!going) return null;
     say("Which one was changed?");
-    choosing(true);
     const answer = await new Promise((resolve) => (reply = resolve));
     reply = undefined;
     return answer === null ? null : (answer === 2) === second;
@@ -45,9 +44,9 @@ live.eyes = (root, part, side, guard, prepare) => {
 
   const verdict = (result, { sizes, noticed, jnd }) => {
     const at = sizes[noticed.indexOf(true)], whole = at ? `${percent(at)} in whole grey levels` : `more than ${percent(sizes.at(-1))} in whole grey levels`;
-    const machine = `The machine needed ${jnd ? `${percent(jnd)}, JND(M), and ` : ""}${whole}.`;
-    const ladder = `Below ${percent(sizes[0])} a screen shows nothing of this change.`;
-    if (!result) return `No threshold: up to ${percent(sizes.at(-1))} your answers cannot be told from guesses. ${machine} ${ladder}`;
+    const machine = `The machine needed ${jnd ? `${percent(jnd)}, its JND(M), or ` : ""}${whole}.`;
+    const ladder = `Below ${percent(sizes[0])} a screen cannot show this change at all.`;
+    if (!result) return `No threshold: up to a change of ${percent(sizes.at(-1))} your answers may be guesses. ${machine} ${ladder}`;
     const { threshold, low, high } = result, times = threshold / (jnd ?? at);
     const compared = times >= 1 ? `${live.number(+times.toPrecision(2))} times as much` : `${live.number(+(1 / times).toPrecision(2))} times less`;
     return `You needed a change of ${percent(threshold)} of the photo [${percent(low)}, ${percent(high)}] to be right in 82 of 100 pairs. ${machine}${jnd || at ? ` You needed ${compared}.` : ""} ${ladder}`;
@@ -68,7 +67,7 @@ live.eyes = (root, part, side, guard, prepare) => {
     for (const share of [0, 0.5, 1]) add("text", { x: left - 5, y: y(share) + 3, "text-anchor": "end" }, `${100 * share} %`);
     for (let size = 1e-5; size < 1; size *= 10)
       if (Math.log(size) > lowest && Math.log(size) < highest) add("text", { x: x(size), y: bottom + 12, "text-anchor": "middle" }, percent(size));
-    add("text", { x: 0, y: 9 }, "Noticed: you (dots and curve, less guesses), the machine (squares)");
+    add("text", { x: 0, y: 9 }, "Noticed: you (dots, curve; guesses taken off), the machine (squares)");
     add("text", { x: left + width, y: bottom + 27, "text-anchor": "end" }, "change, as a share of the photo");
     sizes.forEach((size, i) => add("rect", { x: x(size) - 2, y: y(+noticed[i]) - 2, width: 4, height: 4, class: "live-up" }));
     for (const size of new Set(answers.map(([one]) => one))) {
@@ -81,7 +80,6 @@ live.eyes = (root, part, side, guard, prepare) => {
   };
 
   const test = async () => {
-    if (going) return reply ? reply(null) : (going = false);
     going = true;
     part.test.disabled = true;
     part.verdict.textContent = "Preparing the pictures.";
@@ -91,13 +89,11 @@ live.eyes = (root, part, side, guard, prepare) => {
       const { kind, distance, brightness } = part.viewing.elements, ladder = await prepare(kind.value);
       const { sizes, pictures, noticed, jnd, x0, photo } = ladder, staircase = live.threshold(sizes);
       part.verdict.textContent = "";
-      part.test.textContent = "Stop the test";
-      part.stage.hidden = part.test.disabled = false;
+      part.stage.showModal();
       const screen = fit();
-      part.stage.scrollIntoView({ block: "center" });
-      for (let i = 0, words = "The largest change comes first."; going && i <= PAIRS; i++) {
+      for (let i = 0, words; going && i <= PAIRS; i++) {
         const rung = i ? staircase.next() : sizes.length - 1; // the first pair is to learn how it goes
-        const right = await pair(x0, pictures[rung], `${words} Pair ${i || "to try"}${i ? ` of ${PAIRS}` : ""}.`);
+        const right = await pair(x0, pictures[rung], i ? `${words} Pair ${i} of ${PAIRS}.` : "A first pair to try, with the largest change.");
         if (right === null) return (part.verdict.textContent = "Stopped.");
         if (i) staircase.answer(rung, right);
         words = right ? "Right." : "Wrong.";
@@ -111,17 +107,16 @@ live.eyes = (root, part, side, guard, prepare) => {
     } finally {
       going = false;
       part.test.disabled = false;
-      if (part.stage.contains(document.activeElement)) part.test.focus();
-      part.stage.hidden = true;
-      part.test.textContent = "Begin the test";
+      part.stage.close();
+      part.test.focus();
     }
   };
   guard(part.test, "click", () => test().catch((error) => (part.verdict.textContent = error.message)));
   guard(part.first, "click", () => reply?.(1));
   guard(part.second, "click", () => reply?.(2));
+  for (const [element, event] of [[part.halt, "click"], [part.stage, "close"]]) guard(element, event, halt); // Escape closes it
   guard(root, "keydown", (event) => {
     const answer = { 1: 1, 2: 2, ArrowLeft: 1, ArrowRight: 2 }[event.key];
-    if (going && event.key === "Escape") return test();
     if (!going || !answer || event.target.closest("form")) return;
     event.preventDefault();
     reply?.(answer);

@@ -1,7 +1,7 @@
 // How a photo comes in: chosen, taken, dropped anywhere on the page, or pasted.
 
 live.intake = (root, { own, packaged, guard }) => {
-  const NOTHING = "There is no picture file in that. Nothing is fetched from other pages: save the picture, then choose the file.";
+  const NOTHING = "There is no picture file in that. This page fetches nothing from other pages: save the picture, then choose the file.";
   const take = (files, always) => {
     const [file] = files;
     if (file) return own(file, file.name.replace(/\.\w+$/, ""));

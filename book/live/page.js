@@ -4,7 +4,7 @@ live.folder = document.currentScript.src;
 
 live.page = (root) => {
   const part = Object.fromEntries([...root.querySelectorAll("[data-live]")].map((e) => [e.dataset.live, e]));
-  const { network, names, ends, arms } = live.settings, { side, parts, bytes, megabytes } = network;
+  const { network, names, arms } = live.settings, { side, parts, bytes, megabytes } = network;
   const choices = live.choices(part.form, live.settings), chart = live.chart(part, names), KEPT = 60;
   const called = (c) => `“${names[c]}”`, sure = ([c, p]) => `${called(c)} (${p.toFixed(2)})`;
   const tell = (text) => (part.note.textContent = text);
@@ -27,7 +27,7 @@ live.page = (root) => {
       tell(`Loading the network, once: ${((i / parts) * megabytes).toFixed(1)} of ${megabytes} MB.`);
       await load(`network-${i}.js`);
     }
-    tell("Loading the network, once: unpacking it.");
+    tell("Unpacking the network.");
     await machine.ask("build", [network, live.loops]);
   };
   const failed = ({ message }) => {
@@ -78,10 +78,10 @@ live.page = (root) => {
   const predicted = () => {
     const { alpha, updates } = choices.fields, { time, held } = kept?.[0] ?? {};
     if (!(time > 0 && alpha.value > 0)) return "";
-    const K = Math.max(1, Math.round(time / alpha.value)), more = K > updates.value ? ", more than the updates allowed" : "";
-    const doubt = chosen.weights[0] > held ? "; but λ may hold the picture back for ever" : "";
+    const K = Math.max(1, Math.round(time / alpha.value)), more = K > updates.value ? ", which is more updates than allowed" : "";
+    const doubt = chosen.weights[0] > held ? ", unless λ holds the picture back for good" : "";
     part.predicted.textContent = `(predicted: ${live.number(K)})`;
-    return `By the slope here K will be about ${live.number(K)}, within a factor of three${more}${doubt}.`;
+    return `Going by the slope here, K will be about ${live.number(K)}, give or take a factor of three${more}${doubt}.`;
   };
   const choose = (file, name, own) => {
     const mine = stop();
@@ -112,17 +112,17 @@ live.page = (root) => {
     refresh();
     do {
       show(await ask("step", "main"));
-      if (frame.K === frame.k) tell(`K = ${frame.K}: now ${sure(frame.answers[0])}. On its way.`);
+      if (frame.K === frame.k) tell(`K = ${frame.K}: now ${sure(frame.answers[0])}. Running.`);
     } while (running && mine === turn && frame.k < last() && goesOn());
     if (mine !== turn) return;
     stop();
     const { k, K, file, label, answers: [[answer]] } = frame, changed = K === k ? `, no longer ${called(label)}` : "";
-    const holds = file !== k ? "" : K === k ? " Its picture of whole grey levels fools too: it can be saved." : " This is the first picture of whole grey levels that fools: save it, then ask the machine about the file.";
+    const holds = file !== k ? "" : K === k ? " It still fools when rounded to whole grey levels, so you can save it." : " This is the first picture that still fools when rounded to whole grey levels: save it, then ask the machine about the file.";
     tell(`${changed ? "K" : "k"} = ${k}: the machine ${answer === label ? "still " : ""}says ${called(answer)}${changed}.${holds}`);
     const [control] = await ask("control", "main");
     if (mine + 1 === turn) part.control.textContent = `The same amount of random noise: ${control[0] === label ? "still" : "now"} ${sure(control)}.`;
   };
-  const run = async (goesOn, words = "On its way.") => {
+  const run = async (goesOn, words = "Running.") => {
     if (running) return (running = false);
     if (waiting) return;
     waiting = true;
@@ -141,7 +141,7 @@ live.page = (root) => {
   const start = () => {
     const toFile = frame?.K >= 0 && frame.file < 0;
     const stops = toFile ? () => frame.file !== frame.k : () => frame.K !== frame.k;
-    return run(stops, toFile ? "On to a picture of whole grey levels that fools." : "On its way.");
+    return run(stops, toFile ? "Going on until the picture fools when rounded to whole grey levels." : "Running.");
   };
 
   // The update that ends the run: as many as are allowed until a file fools, or so many beyond it.
@@ -203,21 +203,21 @@ live.page = (root) => {
     const name = `${photo.name}-k${shown.k}.png`;
     saved = { name, frame: shown, blob: await live.file(canvasOf(shown.picture), name) };
     refresh();
-    tell(`${name} holds x(${shown.k}) in whole grey levels. “Ask the machine” reads the file and puts it to the machine.`);
+    tell(`${name} holds x(${shown.k}), rounded to whole grey levels. “Ask the machine” reads the file back and shows it to the machine.`);
   };
   const askFile = async () => {
     const { blob, frame: { k, answers: [[answer]] } } = saved, { label, K } = frame;
     const read = await machine.ask("photo", [blob, side]), list = await ask("ask", read);
     answers(list);
-    const undone = `the rounding to 8 bits has undone it${frame.file < 0 ? ": “On to a file” leads on to a picture that holds" : ""}`;
-    const why = answer !== label ? undone : K < 0 || k < K ? "as in the photo, for this is before K" : "so it does in x(k) itself, which is back there";
+    const undone = `the rounding to 8 bits has undone it${frame.file < 0 ? ": “On to a file” goes on until a file fools" : ""}`;
+    const why = answer !== label ? undone : K < 0 || k < K ? "as in the photo, because this is before K" : "as it does in x(k) itself, which has gone back to that answer";
     tell(`In the saved file the machine sees ${sure(list[0])}: ${list[0][0] === label ? why : "it still fools"}.`);
   };
   const card = () => {
     const { k, jnd, answers: [answer] } = shown, { K, file, label } = frame, { arm, alpha, after, weights } = chosen;
     const terms = { full: "all three penalties", l2: "the squared distance only", none: "no penalties" }[arm];
-    const lines = [`${called(label)} ${answer[0] === label ? "stays" : "becomes"} ${sure(answer)} by a change of ${live.number(100 * jnd)} %`,
-      `k = ${k}, K = ${K < 0 ? "not reached" : K}, JND(M) = ${part.jnd.textContent || "–"}; the change (right) in colours for ±${part.reach.textContent} grey levels`,
+    const lines = [`${called(label)} ${answer[0] === label ? "stays" : "becomes"} ${sure(answer)} after a change of ${live.number(100 * jnd)} %`,
+      `k = ${k}, K = ${K < 0 ? "not reached" : K}, JND(M) = ${part.jnd.textContent || "–"}; on the right the change, full colours are ±${part.reach.textContent} grey levels`,
       `α = ${alpha}${file > 0 && k > file ? `, then ${after}` : ""}, ${terms}${weights[0] ? `, λ = ${weights[0]}` : ""}; EfficientNet-Lite0, ${side} × ${side} pixels; after Akan, Genc and Yarman Vural, 2020`];
     return live.file(live.card([part.original, canvasOf(shown.picture), part.change], lines), `${photo.name}-jnd.png`);
   };
@@ -225,11 +225,11 @@ live.page = (root) => {
   const python = async () => {
     part.code.textContent = live.python(chosen, photo.own ? "your-photo.jpg" : photo.name);
     part.code.hidden = false;
-    tell(`${await copy(part.code.textContent)}: the call that gives the same K in Python, below.`);
+    tell(`${await copy(part.code.textContent)}: the Python call below, which gives the same K.`);
   };
   const link = async () => {
     const address = choices.link(photo?.own ? "own" : (photo?.name ?? root.dataset.photo));
-    tell(`${await copy(address)}, your settings${photo?.own ? " without your photo" : ""}: ${address}`);
+    tell(`${await copy(address)}: a link to your settings${photo?.own ? ", without your photo" : ""}. ${address}`);
   };
 
   // Both arms to their ends, and their pictures and changes on one scale.
@@ -239,14 +239,13 @@ live.page = (root) => {
     running = true;
     refresh();
     for (const arm of ["full", "none"]) {
-      const [after, more] = arm === chosen.arm ? [chosen.after, chosen.more] : ends[arm];
       const weights = arms[arm].map((weight, i) => (i || !weight ? weight : +choices.fields.lambda.value));
       const words = arm === "full" ? "With all three penalties" : "Without penalties";
-      let one = await ask("begin", ["other", pixels, side, { ...chosen, arm, after, more, weights }]);
-      for (let end = chosen.updates; one.k < end; end = one.file > 0 ? one.file + more : chosen.updates) {
+      let one = await ask("begin", ["other", pixels, side, { ...chosen, weights }]);
+      for (let end = chosen.updates; one.k < end; end = one.file > 0 ? one.file + chosen.more : chosen.updates) {
         one = await ask("step", "other");
         if (mine !== turn) return;
-        if (one.k % 5 === 0) tell(`${words}: update ${one.k} of ${one.file > 0 ? one.file + more : `${chosen.updates} at most`}.`);
+        if (one.k % 5 === 0) tell(`${words}: update ${one.k} of ${one.file > 0 ? one.file + chosen.more : `${chosen.updates} at most`}.`);
         if (!running) return (stop(), tell("Stopped."));
       }
       ended.push([words, one]);
@@ -260,7 +259,7 @@ live.page = (root) => {
       return box;
     }));
     part.compare.hidden = false;
-    tell(`With and without, both at their ends, below. Full colours stand for ±${live.number(reach)} grey levels in both.`);
+    tell(`Below are both ends, with and without penalties. Full colours are ±${live.number(reach)} grey levels in both.`);
   };
 
   const guard = (element, event, action) => element.addEventListener(event, async (happened) => {
@@ -277,12 +276,11 @@ live.page = (root) => {
   guard(part.blink, "click", () => part.blink.setAttribute("aria-pressed", part.blink.ariaPressed !== "true"));
   guard(part.slider, "input", () => look(kept[part.slider.value]));
   guard(part.form, "input", ({ target }) => target.name === "alpha" && frame && !frame.k && tell(predicted()));
-  guard(part.form, "change", ({ target }) => {
-    if (target.name === "arm") choices.takeArm();
+  guard(part.form, "change", () => {
     choices.read(); // says what is wrong
     if (!frame?.k) return pixels && again();
     running = false;
-    tell("“Back to the photo” starts with the new settings; until then the old ones hold.");
+    tell("“Back to the photo” starts again with the new settings; until then the old ones apply.");
   });
   live.eyes(root, part, side, guard, async (kind) => {
     await settled();
@@ -296,7 +294,7 @@ live.page = (root) => {
   if (live.settings.photos.includes(given.get("photo"))) root.dataset.photo = given.get("photo");
   part.original.parentElement.style.backgroundImage = `url(${new URL(`${root.dataset.photo}.webp`, live.folder)})`;
   part.names.append(...names.map((value) => Object.assign(document.createElement("option"), { value })));
-  tell(`${said} Start loads the network, ${megabytes} MB, once. A photo of yours stays on this computer.`.trim());
+  tell(`${said} Start loads the network once (${megabytes} MB). Your photo stays on this computer.`.trim());
   root.classList.add("live-awake");
   refresh();
 };

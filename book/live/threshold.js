@@ -12,16 +12,19 @@ live.threshold = (sizes) => {
   const right = (size, threshold, [slope, lapse]) =>
     0.5 + (0.5 - lapse) * (1 - Math.exp(-Math.exp(slope * (Math.log(size) - threshold))));
   const likelihood = sizes.map((size) =>
-    Float64Array.from({ length: count * others.length }, (_, i) =>
+    new Float64Array(count * others.length).map((_, i) =>
       right(size, thresholds[Math.floor(i / others.length)], others[i % others.length])));
   let posterior = new Float64Array(count * others.length).fill(1 / count / others.length);
   const answers = []; // [size, right] each
 
   // What is known of the threshold alone, after a right answer on a rung if there is one.
   const marginal = (rights) => {
-    const over = new Float64Array(count);
-    for (let i = 0, j = 0; i < count; i++)
-      for (let k = 0; k < others.length; k++, j++) over[i] += rights ? posterior[j] * rights[j] : posterior[j];
+    const over = new Float64Array(count), known = posterior, { length } = others;
+    for (let i = 0, j = 0; i < count; i++) {
+      let sum = 0;
+      for (const end = j + length; j < end; j++) sum += rights ? known[j] * rights[j] : known[j];
+      over[i] = sum;
+    }
     return over;
   };
   // The rung to ask at next.
@@ -45,20 +48,19 @@ live.threshold = (sizes) => {
     posterior = posterior.map((p) => p / total);
   };
 
-  // The posterior's means of threshold and slope, and an interval of 95 %; null if the interval leaves the
-  // ladder at the top, as that of somebody who guesses does.
+  // The posterior's median of the threshold, as a mean would follow large thresholds that are hardly probable;
+  // an interval of 95 %; the mean of the slope. Null if the interval leaves the ladder at the top, as that of
+  // somebody who guesses does.
   const result = () => {
     const known = marginal();
     const quantile = (share) => {
       let sum = 0;
       const i = known.findIndex((p) => (sum += p) >= share);
-      return thresholds[i] + STEP * (0.5 - (sum - share) / known[i]);
+      return Math.exp(thresholds[i] + STEP * (0.5 - (sum - share) / known[i]));
     };
-    const [low, high] = [0.025, 0.975].map((share) => Math.exp(quantile(share)));
-    if (high > sizes.at(-1)) return null;
-    const mean = (value) => posterior.reduce((sum, p, i) => sum + p * value(i), 0);
-    const threshold = mean((i) => Math.exp(thresholds[Math.floor(i / others.length)]));
-    return { threshold, low, high, slope: mean((i) => others[i % others.length][0]) };
+    const [low, threshold, high] = [0.025, 0.5, 0.975].map(quantile);
+    const slope = posterior.reduce((sum, p, i) => sum + p * others[i % others.length][0], 0);
+    return high > sizes.at(-1) ? null : { threshold, low, high, slope };
   };
   return { next, answer, result, answers };
 };

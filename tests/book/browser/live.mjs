@@ -17,6 +17,7 @@ live.arrived = (at, base64) => bytes.set(live.bytes(base64), at);
 for (let part = 0; part < header.parts; part++) run(`${made}/network-${part}.js`);
 const network = live.network(header, live.bytes(live.loops), bytes);
 
+const chances = live.noise(1e5, 1).map((value) => (Math.abs(value) * 1e6) % 1).values(); // from 0 to 1
 const numbers = (base64, Kind) => new Kind(live.bytes(base64).buffer);
 const answers = {
   /** The logits of a picture and, if asked, its gradient from that of the logits. */
@@ -51,13 +52,12 @@ const answers = {
   /** The results of so many simulated observers on a ladder of quarter octaves. */
   observers({ threshold, slope, count, pairs }) {
     const sizes = Array.from({ length: 37 }, (_, i) => 0.001 * 2 ** (i / 4)), LAPSE = 0.01;
-    const chances = [...live.noise(count * pairs, 1)].map((value) => (Math.abs(value) * 1e6) % 1);
     return Array.from({ length: count }, () => {
       const staircase = live.threshold(sizes);
       for (let pair = 0; pair < pairs; pair++) {
         const rung = staircase.next();
         const right = 0.5 + (0.5 - LAPSE) * (1 - Math.exp(-((sizes[rung] / threshold) ** slope)));
-        staircase.answer(rung, chances.pop() < right);
+        staircase.answer(rung, chances.next().value < right);
       }
       return staircase.result();
     });

@@ -7,6 +7,7 @@ from typing import Any
 
 from companion.statistics import reach_of_few
 from companion.studies.forensics import LABEL, label_text
+from companion.tables import MOMENTS
 from jnd.metrics import INT64_DB
 from page_text import ARMS, interval, number, table
 
@@ -30,9 +31,10 @@ def table2(printed: Mapping[str, Any], cifar10: Mapping[str, Any], enlarged: Map
         f"**the paper, {column}**": printed[column] | {"PSNR": printed[column]["PSNR"] - INT64_DB}
         for column in ARMS.values()
     }
-    for moment, title in {"jnd": "$x(K)$", "end": "end"}.items():
+    for moment, title in MOMENTS.items():
         for arm, column in ARMS.items():
-            rows[f"ours, {column}, {title}"] = cifar10["table2"][moment][arm]
+            if arm in cifar10["table2"][moment]:
+                rows[f"ours, {column}, {title}"] = cifar10["table2"][moment][arm]
     rows |= cifar10["yardsticks"]
     for setup, arms in enlarged.items():
         for arm, column in ARMS.items():

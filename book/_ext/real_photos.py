@@ -1,13 +1,18 @@
 """The page "Ten real photos": the notebooks on several machines and photos, side by side."""
 
+import json
+import math
 from collections.abc import Mapping
-from itertools import compress
-from statistics import fmean
+from pathlib import Path
+from statistics import fmean, linear_regression
 from typing import Any
 
+import torch
+
+from companion.statistics import joint_interval
 from jnd.metrics import INT64_DB
-from page_text import number, table
-from prediction import REPORTED
+from page_text import interval, number, table
+from prediction import NETWORKS, PHOTOS, REPORTED
 
 SETUPS = {
     "imagenet_lite0": "EfficientNet-Lite0, 224 px",
@@ -18,31 +23,103 @@ SETUPS = {
 """Files of data/measured, each of ten ImageNet photos -> their machine."""
 
 
-def table1(arm: str, printed: Mapping[str, float], setups: Mapping[str, Mapping]) -> str:
-    """Return Table I at the end of an arm's run: the paper, then a row for each set-up.
+COLUMNS = {"end": ("full", "with"), "matched": ("none", "without")}
+"""Moment -> the arm and the printed column of Table I that is compared with it."""
+
+
+def printed_columns(table1: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """Return our numbers for the columns that the paper prints, "with" and "without"."""
+    return {column: table1[moment][arm] for moment, (arm, column) in COLUMNS.items()}
+
+
+def table1(moment: str, printed: Mapping[str, Any], setups: Mapping[str, Mapping]) -> str:
+    """Return a column of Table I: the paper, then a row for each set-up.
+
+    Means of all photos, also of those that the machine has not noticed.
 
     Args:
-        arm: ``"full"`` or ``"none"``.
-        printed: the paper's column.
-        setups: title -> metrics.json. Runs of a single update in that arm are left out, and
-            photos that have not flipped by its end.
+        moment: ``"end"``, with all three terms; ``"matched"``, unregularised and stopped by choice.
+        printed: the paper's Table I.
+        setups: title -> metrics.json.
     """
-    confidence = 0.99
-    known = [printed["PSNR"] - INT64_DB, *(printed[m] for m in ("UQI", "SCC", "VIF", "VIF"))]
-    rows = {"**the paper**: ten ImageNet photos, Inception v3": [*known, confidence]}
+    arm, column = COLUMNS[moment]
+    paper = printed[column]
+    known = [paper["PSNR"] - INT64_DB, *(paper[m] for m in ("UQI", "SCC", "VIF", "VIF"))]
+    rows = {"**the paper**: ten ImageNet photos, Inception v3": known}
     for title, metrics in setups.items():
-        values = metrics["values"]
-        flipped = values["arms"][arm]["noticed_at_end"]
-        if metrics["provenance"]["parameters"]["end_iters"][arm] > 1 and any(flipped):
-            columns = [values["quality"]["end"][arm][m] for m in REPORTED]
-            columns.append(values["arms"][arm]["target_confidence_at_end"])
-            count = "" if all(flipped) else f" ({sum(flipped)} of {len(flipped)} photos)"
-            rows[title + count] = [fmean(compress(column, flipped)) for column in columns]
-    names = [*REPORTED, "confidence"]
+        means = metrics["values"]["table1"][moment][arm]
+        rows[title] = [means[m] for m in REPORTED]
     return table(
-        [{"": title} | dict(zip(names, row, strict=True)) for title, row in rows.items()],
-        dict.fromkeys(names, ".2f") | {"PSNR": ".1f"},
+        [{"": title} | dict(zip(REPORTED, row, strict=True)) for title, row in rows.items()],
+        dict.fromkeys(REPORTED, ".2f") | {"PSNR": ".1f"},
     )
+
+
+def gains(setups: Mapping[str, Mapping]) -> str:
+    """Return what all three terms add to PSNR, and the share of them that is the distance's.
+
+    The mean difference over the photos with its 95 % interval, at x(K) and at the end of runs of
+    the same α and number of updates.
+    """
+    rows = []
+    for title, metrics in setups.items():
+        quality = metrics["values"]["quality"]
+        row = {"PSNR, with − without, dB": title}
+        for moment, arms in {"jnd": "$x(K)$", "end": "end"}.items():
+            for other, words in {"none": "unregularised", "l2": "distance only"}.items():
+                decibels = quality[moment]
+                differences = [
+                    math.nan if None in pair else pair[0] - pair[1]
+                    for pair in zip(decibels["full"]["PSNR"], decibels[other]["PSNR"], strict=True)
+                ]
+                mean = joint_interval(torch.tensor(differences), 1)
+                row[f"{arms}, − {words}"] = (
+                    f"{number(mean.mean, '.2f')} ({interval(mean.low, mean.high, '.2f')})"
+                )
+        rows.append(row)
+    return table(rows)
+
+
+def mean_change(values: Mapping[str, Any]) -> str:
+    """Return the mean JND(M) with all three terms, in per cent."""
+    jnds = [jnd for jnd in values["arms"]["full"]["jnd"] if jnd is not None]
+    return number(100 * fmean(jnds) if jnds else None, ".2g")
+
+
+def trend(measured: Mapping[str, Mapping], side: int = 299) -> str:
+    """Return PSNR at the end, extrapolated to another size by a line through the EfficientNets."""
+    sides = []
+    decibels = []
+    for name in NETWORKS:
+        sides.append(measured[name]["provenance"]["parameters"]["size"])
+        decibels.append(measured[name]["values"]["table1"]["end"]["full"]["PSNR"])
+    slope, intercept = linear_regression(sides, decibels)
+    return number(slope * side + intercept, ".1f")
+
+
+def one_run(folder: Path) -> str:
+    """Return the search for one run behind the paper's numbers, data/recipes/one_run.py."""
+    rows = []
+    for path in sorted(folder.glob("one_run_*.json")):
+        content = json.loads(path.read_text("utf-8"))
+        values = content["values"]
+        bear, rooster = (values["photos"].index(PHOTOS[name]) for name in ("K, bear", "K, rooster"))
+        for alpha, run in values["runs"].items():
+            for weight, with_terms in run["with"].items():
+                K = [str(with_terms["K"][i]).replace("-1", "–") for i in (bear, rooster)]
+                rows.append(
+                    {
+                        "network": content["provenance"]["machine"],
+                        "α": alpha,
+                        "λ": weight,
+                        "N": str(run["N"]),
+                        "with, dB": number(with_terms["PSNR"], ".1f"),
+                        "without, dB": number(run["PSNR"], ".1f"),
+                        "confidence": number(with_terms["confidence"], ".2f"),
+                        "K": " and ".join(K),
+                    }
+                )
+    return table(rows)
 
 
 def first_flips(measured: Mapping[str, Mapping]) -> str:

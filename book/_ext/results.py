@@ -16,7 +16,6 @@ from claims_page import claims_page, status_page
 from companion.provenance import provenance_line
 from front_page import paired_dots
 from machines_and_data import files_table, model_cards
-from page_text import ARMS
 from prediction import prediction_table, printed_quantities
 from speed import full_size, scale, speed
 
@@ -67,29 +66,35 @@ def measured_elsewhere(folder: Path) -> SimpleNamespace:
     return SimpleNamespace(**pages)
 
 
-def imagenet_setups(data: Path, paper: dict, ours: dict) -> SimpleNamespace:
+def imagenet_setups(data: Path, paper: dict, metrics: dict) -> SimpleNamespace:
     """Return the ImageNet notebook of this run beside those of data/measured: tables, provenance.
 
     Args:
         data: the repository's data folder.
         paper: data/paper.yaml.
-        ours: metrics.json of this run.
+        metrics: notebook -> its metrics.json in this run.
     """
+    ours = metrics["imagenet"]
     measured = {name: read_json(data / "measured" / f"{name}.json") for name in real_photos.SETUPS}
     run = ours["provenance"]
     setups = {f"{run['data']}, {run['machine']}: this run, profile {run['profile']}": ours}
     for name, title in real_photos.SETUPS.items():
         setups[f"ten ImageNet photos, {title}"] = measured[name]
     printed = paper["tables"]["table1"]
-    end = {column: ours["values"]["table1"]["end"][arm] for arm, column in ARMS.items()}
-    predicted = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
+    latest, earlier = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
+    expected = printed_quantities(paper)
     return SimpleNamespace(
-        **{arm: real_photos.table1(arm, printed[column], setups) for arm, column in ARMS.items()},
-        dots=paired_dots(printed, end),
+        **{moment: real_photos.table1(moment, printed, setups) for moment in ("end", "matched")},
+        gains=real_photos.gains(setups),
+        dots=paired_dots(printed, real_photos.printed_columns(ours["values"]["table1"])),
+        change=real_photos.mean_change(ours["values"]),
         first_flips=real_photos.first_flips(measured),
-        prediction=prediction_table(predicted, printed_quantities(paper), ours),
-        predicted=predicted,
-        lines=". ".join(provenance_line(metrics["provenance"]) for metrics in setups.values()),
+        prediction=prediction_table(latest, expected, metrics),
+        predicted=latest,
+        earlier=SimpleNamespace(**earlier, table=prediction_table(earlier, expected, metrics)),
+        trend=real_photos.trend(measured),
+        one_run=real_photos.one_run(data / "measured"),
+        lines=". ".join(provenance_line(content["provenance"]) for content in setups.values()),
     )
 
 
@@ -113,7 +118,7 @@ def load_numbers(app, config) -> None:
     config.myst_substitutions |= notebooks | {
         "paper": json.loads(json.dumps(paper), object_hook=namespace),
         "measured": measured_elsewhere(measured),
-        "setups": imagenet_setups(data, paper, metrics["imagenet"]),
+        "setups": imagenet_setups(data, paper, metrics),
         "table2": real_cifar10.table2(
             paper["tables"]["table2"],
             read_json(measured / "cifar10.json")["values"],

@@ -1,15 +1,23 @@
 """The predictions against machines with closed forms."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from companion.studies.derivation import (
     LastUpdates,
+    Slope,
+    around_the_trap,
+    flow_time_to_K,
     measured_against_predicted,
     psnr_against_alpha,
     rest,
     slope,
+    trapped_or_not,
+    trapping_weight,
     updates_to_K,
 )
 from companion.studies.idea import Plane
@@ -81,6 +89,51 @@ def test_K_with_a_runner_up(x0):
     assert at.runner_up.tolist() == pytest.approx([0.5] * 3)
     predicted = updates_to_K(at, at.steepness, 5e-4)
     assert trajectory.K.tolist() == pytest.approx(predicted.tolist(), rel=0.02)
+
+
+@pytest.fixture
+def slopes():
+    """Unsure, sure and very sure answers, with and without a clear runner-up."""
+    log_odds = torch.tensor([-0.4, 0.5, 2.0, 3.0, 6.0, 9.0], dtype=torch.float64)
+    runner_up = torch.tensor([0.5, 0.9, 0.3, 1.0, 0.5, 0.8], dtype=torch.float64)
+    return Slope(log_odds, runner_up, torch.rand(6, 3, 2, 2, dtype=torch.float64) + 0.1)
+
+
+def test_the_trapping_weight_is_where_the_pulls_first_touch(slopes):
+    """Against the largest value on a fine grid up to the border."""
+    limits = trapping_weight(slopes)
+    for m, q, g, limit in zip(
+        slopes.log_odds, slopes.runner_up, slopes.steepness, limits, strict=True
+    ):
+        u = np.linspace(0, (m - q.log()).item(), 200_001)
+        pull_back = u * (1 + np.exp(m.item() - u))
+        assert limit == pytest.approx(g.item() ** 2 / 2 / pull_back.max(), rel=1e-6)
+    sure = slopes.steepness[5] ** 2 * math.exp(1 - 9.0) / 2
+    assert limits[5] == pytest.approx(sure.item(), rel=0.01)
+
+
+def test_the_time_to_K_without_a_distance_is_the_closed_form(slopes):
+    expected = updates_to_K(slopes, slopes.steepness, 1.0)
+    assert torch.allclose(flow_time_to_K(slopes, torch.zeros(6)), expected, rtol=1e-6)
+
+
+def test_the_squared_distance_delays_and_then_traps(slopes):
+    limits = trapping_weight(slopes)
+    times = torch.stack([flow_time_to_K(slopes, share * limits) for share in (0, 0.5, 0.99)])
+    assert (times.diff(dim=0) > 0).all()
+    assert flow_time_to_K(slopes, 1.001 * limits).isinf().all()
+
+
+def test_a_plane_is_noticed_below_the_limit_and_never_above_it(machine, x0):
+    """Its gradient is the same everywhere, so that the law is exact but for the steps."""
+    label = torch.ones(3, dtype=torch.int64)
+    runs = around_the_trap(machine, x0, label, slope(machine, x0, label), (0.25, 0.5, 1.2, 4.0))
+    assert runs["flow_time"].isfinite().tolist() == [[True] * 3] * 2 + [[False] * 3] * 2
+    assert torch.allclose(runs["flow_time"][:2], runs["predicted"][:2], rtol=0.15)
+    figure = trapped_or_not({"a": {name: values.tolist() for name, values in runs.items()}})
+    left, _ = figure.axes
+    full = [line for line in left.lines if line.get_markerfacecolor() != "white"]
+    assert sum(len(line.get_xdata()) for line in full if line.get_marker() == "o") == 6
 
 
 def test_a_steady_gradient_comes_to_rest_where_it_balances_the_distance(machine, x0):

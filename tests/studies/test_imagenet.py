@@ -7,9 +7,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from companion.studies.imagenet import Film, save_viewer, shown_iterations
+from companion.studies.imagenet import (
+    Film,
+    path_values,
+    psnr_against_flow_time,
+    save_viewer,
+    shown_iterations,
+)
 from jnd.cost import Cost
 from jnd.descent import find_jnd
+from jnd.metrics import psnr
 from jnd.trajectory import relative_distance
 from units import GREY
 
@@ -95,3 +102,34 @@ def test_the_viewers_files_hold_the_path_and_the_end(x0, film, path, tmp_path):
     assert torch.equal(frames[-1], end.x_end[2])
     change = relative_distance(frames, x0[1:].expand_as(frames))
     assert numbers["change"] == pytest.approx(change.tolist(), abs=1e-6)
+
+
+def test_a_path_has_the_psnr_of_its_images(x0):
+    options = {"label": 0, "cost": Cost.arm("none"), "alpha": 0.001}
+    long = find_jnd(Pixel(), x0, max_iter=200, **options)
+    path = path_values({"none": long}, 0.001)["none"]
+    assert path["alpha"] == 0.001 and path["k"][0] == 1 and path["k"][-1] == 200
+    assert len(path["k"]) == len(path["PSNR"]) <= 60
+    for at in (0, 20, -1):
+        short = find_jnd(Pixel(), x0, max_iter=path["k"][at], **options)
+        assert torch.allclose(path["PSNR"][at], psnr(x0, short.x_end))
+
+
+def test_the_arms_are_drawn_against_flow_time_with_a_cross_where_the_last_run_stopped(x0):
+    arms = {arm: find_jnd(Pixel(), x0, label=0, max_iter=30) for arm in ("full", "l2", "none")}
+    runs = {
+        "to K": path_values(arms, 0.001),
+        "to the end": path_values(arms, 0.01),
+        "in large steps": path_values({"none": arms["none"]}, 0.1),
+    }
+    at_K = {arm: {"PSNR": psnr(x0, trajectory.x_jnd)} for arm, trajectory in arms.items()}
+    K = {arm: {"K": trajectory.K} for arm, trajectory in arms.items()}
+    values = {"paths": runs, "arms": K, "quality": {"jnd": at_K}}
+    axis, other = psnr_against_flow_time({"one": values, "two": values}).axes
+    (cross,) = [line for line in axis.lines if line.get_marker() == "x"]
+    assert cross.get_xdata()[0] == pytest.approx(3.0)
+    assert axis.get_legend_handles_labels()[1] == [
+        "all three terms",
+        "distance only",
+        "unregularised",
+    ]

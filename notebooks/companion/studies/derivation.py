@@ -161,7 +161,7 @@ def around_the_trap(
                 machine,
                 x0[i : i + 1],
                 label=label[i : i + 1],
-                cost=Cost(squared_distance=multiple * limits[i].item()),
+                cost=Cost.arm("l2", squared_distance=multiple * limits[i].item()),
                 alpha=alpha,
                 max_iter=3 * STEPS,
                 stop_at_K=True,

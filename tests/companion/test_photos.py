@@ -1,6 +1,4 @@
 import hashlib
-import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import skimage
 import torch
 from PIL import Image
 
+from cifar10_files import BATCHES, write_archive
 from companion import photos as photos_module
 from companion.files import sha256
 from companion.photos import (
@@ -156,45 +155,32 @@ def test_a_file_of_arrays_serves_as_cifar10(tmp_path):
 
 
 @pytest.fixture
-def archive(tmp_path):
-    """CIFAR-10's own layout: a byte for the label, then the planes red, green and blue."""
-
-    def write(files, cut=0):
-        path = tmp_path / "cifar-10-binary.tar.gz"
-        with tarfile.open(path, "w:gz") as tar:
-            for name, (label, image) in files.items():
-                record = bytes([label]) + image.transpose(2, 0, 1).tobytes()
-                info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-                info.size = len(record)
-                tar.addfile(info, io.BytesIO(record))
-        path.write_bytes(path.read_bytes()[: -cut or None])
-        return path
-
-    return write
+def images(generator):
+    return torch.randint(256, (6, 3, 32, 32), generator=generator, dtype=torch.uint8)
 
 
-def test_cifar10s_archive_is_read_without_unpickling(archive):
-    images = cifar10(6)["images"]
-    files = {"test_batch": (9, images[0])} | {
-        f"data_batch_{i}": (i, images[i]) for i in range(1, 6)
-    }
-    path = archive(files)
-    pixels, labels, _ = load_cifar10(path)
-    assert labels.tolist() == [9]
-    assert np.array_equal(pixels[0].permute(1, 2, 0).numpy(), images[0])
-    pixels, labels, _ = load_cifar10(path, train=True)
-    assert labels.tolist() == [1, 2, 3, 4, 5]
-    assert np.array_equal(pixels.permute(0, 2, 3, 1).numpy(), images[1:])
+@pytest.fixture
+def archive(tmp_path, images):
+    """CIFAR-10's own layout, with one image labelled 0 to test and the others to train."""
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    write_archive(path, {name: ([i], images[i : i + 1]) for i, name in enumerate(BATCHES)})
+    return path
+
+
+def test_cifar10s_archive_is_read_without_unpickling(archive, images):
+    pixels, labels, _ = load_cifar10(archive)
+    assert labels.tolist() == [0] and torch.equal(pixels, images[:1])
+    pixels, labels, _ = load_cifar10(archive, train=True)
+    assert labels.tolist() == [1, 2, 3, 4, 5] and torch.equal(pixels, images[1:])
 
 
 def test_the_official_cifar10_is_the_registered_file(archive, monkeypatch, tmp_path):
-    path = archive({"test_batch": (9, cifar10(1)["images"][0])})
     monkeypatch.setenv("JND_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("JND_MIRROR", str(tmp_path))
     with pytest.raises(ValueError, match="not the registered file"):
         load_cifar10("official")
-    monkeypatch.setitem(registered("files")[path.name], "sha256", sha256(path))
-    assert load_cifar10("official")[1].tolist() == [9]
+    monkeypatch.setitem(registered("files")[archive.name], "sha256", sha256(archive))
+    assert load_cifar10("official")[1].tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -225,8 +211,9 @@ def test_missing_and_damaged_cifar10_files(tmp_path, archive):
     np.savez(tmp_path / "other.npz", pictures=np.zeros(3))
     with pytest.raises(ValueError, match="other.npz cannot be read .*images"):
         load_cifar10(tmp_path / "other.npz")
+    archive.write_bytes(archive.read_bytes()[:-500])
     with pytest.raises(ValueError, match="cifar-10-binary.tar.gz cannot be read"):
-        load_cifar10(archive({"test_batch": (9, cifar10(1)["images"][0])}, cut=500))
+        load_cifar10(archive)
 
 
 def test_packaged_squares_are_the_same_each_time():

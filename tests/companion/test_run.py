@@ -40,25 +40,10 @@ def run(namespace):
 def test_provenance_is_complete(run):
     run.finish({"x": 1})
     written = json.loads((run.folder / "metrics.json").read_text())["provenance"]
-    assert written.keys() == {
-        "profile",
-        "notebook",
-        "parameters",
-        "machine",
-        "machine_sha256",
-        "data",
-        "data_sha256",
-        "device",
-        "commit",
-        "packages",
-        "seconds",
-        "image_updates",
-        "date",
-    }
+    names = "profile notebook parameters machine machine_sha256 data data_sha256 device commit"
+    assert written.keys() == {*names.split(), "packages", "seconds", "image_updates", "date"}
     assert written["parameters"]["max_iter"] == 1000
-    assert written["device"] == f"CPU, {torch.get_num_threads()} threads".replace(
-        "1 threads", "1 thread"
-    )
+    assert written["device"].startswith(f"CPU, {torch.get_num_threads()} thread")
     assert written["data_sha256"] == {"cat": "cd" * 32}
 
 

@@ -4,9 +4,7 @@ These have the official names and layouts, and their hashes are in the registry 
 notebooks' parameters only counts are changed in the copy.
 """
 
-import io
 import json
-import tarfile
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import yaml
 from PIL import Image
 from torch import Tensor, nn
 
+from cifar10_files import BATCHES, write_archive
 from companion.checkout import read_data
 from companion.files import sha256
 from companion.photos import CIFAR10_ARCHIVE, load_picture, packaged_squares
@@ -29,14 +28,14 @@ pytestmark = pytest.mark.slow
 FEW = ["brown_bear", "cock"]
 COUNTS = {
     "cifar10": {"examples": 4, "count": 10, "max_iter": 2}
-    | {"end_iters": {"full": 2, "l2": 1, "none": 1}},
+    | {"end_iter": 2, "matched_iter": 1},
     "comparison": {"photos": FEW, "max_iter": 2, "ranks": [0], "shrinking_iter": 2}
     | {"shrinking_alphas": [0.004, 0.002]},
     "derivation": {"max_iter": 3, "alphas": [0.9, 0.45]},  # their N is 4.5 divided by each
     "detection": {"max_iter": 1, "end_iter": 1},
     "forensics": {"count": 2, "pairings": ["itself"], "strengths": [20, 40]},
     "idea": {"trials": 20},
-    "imagenet": {"max_iter": 3, "end_iters": {"full": 2, "l2": 1, "none": 2}, "curve_iter": 2},
+    "imagenet": {"max_iter": 3, "end_iter": 2, "matched_iter": 2, "curve_iter": 2},
     "pictures": {"photos": FEW, "ranks": [0, 2], "max_iter": 3},
     "psychometrics": {"count": 6, "swept": 3, "max_iter": 2, "ranks": [3]}
     | {"scales": [0.5], "alpha_factors": [2.0]},
@@ -71,16 +70,6 @@ def detector() -> dict[str, Tensor]:
     return {name: value for name, value in state if not name.endswith("num_batches_tracked")}
 
 
-def write_cifar10(path: Path, count: int) -> None:
-    photos = packaged_squares(count, 32)[0].byte()
-    records = b"".join(bytes([LABEL]) + photo.numpy().tobytes() for photo in photos)
-    with tarfile.open(path, "w:gz") as archive:
-        for name in ["test_batch", *(f"data_batch_{i}" for i in range(1, 6))]:
-            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-            entry.size = len(records)
-            archive.addfile(entry, io.BytesIO(records))
-
-
 def save_picture(path: Path, picture: Tensor) -> None:
     Image.fromarray(picture.byte().permute(1, 2, 0).numpy()).save(path)
 
@@ -92,7 +81,8 @@ def write_mirror(mirror: Path) -> None:
     for name, size in {"inception_v3": 299, "resnet50": 224}.items():
         torch.save(classifier(name, size), mirror / official_file(name)[0])
     torch.save(detector(), mirror / official_file("retinanet_resnet50_fpn")[0])
-    write_cifar10(mirror / CIFAR10_ARCHIVE, 10)
+    batch = [LABEL] * 10, packaged_squares(10, 32)[0].byte()
+    write_archive(mirror / CIFAR10_ARCHIVE, dict.fromkeys(BATCHES, batch))
     files = read_data("registry")["files"]
     photos = [name for name in files if name.endswith(".JPEG")]
     for name, photo in zip(photos, packaged_squares(len(photos), 400)[0], strict=True):

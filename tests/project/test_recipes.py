@@ -1,8 +1,6 @@
 """The training recipes: their common parts, and a small run of the one for CIFAR-10."""
 
-import io
 import sys
-import tarfile
 
 import pytest
 import torch
@@ -12,6 +10,7 @@ from safetensors import safe_open
 from torch import nn
 
 import cifar10
+from cifar10_files import BATCHES, write_archive
 from companion.photos import read_rgb
 from companion.registry import fetch
 from companion.zoo import load_machine
@@ -95,12 +94,7 @@ def photos(generator):
 @pytest.fixture
 def archive(photos, tmp_path):
     path = tmp_path / "cifar-10-binary.tar.gz"
-    records = b"".join(bytes([y]) + x.numpy().tobytes() for x, y in zip(*photos, strict=True))
-    with tarfile.open(path, "w:gz") as tar:
-        for name in ["test_batch", *(f"data_batch_{i}" for i in range(1, 6))]:
-            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-            info.size = len(records)
-            tar.addfile(info, io.BytesIO(records))
+    write_archive(path, dict.fromkeys(BATCHES, (photos[1].tolist(), photos[0])))
     return path
 
 

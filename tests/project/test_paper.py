@@ -27,8 +27,7 @@ pytestmark = pytest.mark.slow
 
 FEW = ["brown_bear", "cock"]
 COUNTS = {
-    "cifar10": {"examples": 4, "count": 10, "max_iter": 2}
-    | {"end_iter": 2, "matched_iter": 1},
+    "cifar10": {"examples": 4, "count": 10, "max_iter": 2} | {"end_iter": 2, "matched_iter": 1},
     "comparison": {"photos": FEW, "max_iter": 2, "ranks": [0], "shrinking_iter": 2}
     | {"shrinking_alphas": [0.004, 0.002]},
     "derivation": {"max_iter": 3, "alphas": [0.9, 0.45]},  # their N is 4.5 divided by each

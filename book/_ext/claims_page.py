@@ -20,7 +20,7 @@ MARKS = {
 """Verdict -> how it is shown; in this order."""
 GROUPS = {
     "statements of the paper": lambda claim: claim["kind"] != "number" and "ours" not in claim,
-    "printed numbers, by table or figure": lambda claim: claim["kind"] == "number",
+    "printed numbers by table or figure": lambda claim: claim["kind"] == "number",
     "our own": lambda claim: "ours" in claim,
 }
 

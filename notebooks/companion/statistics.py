@@ -24,20 +24,37 @@ class Mean:
     high: float = math.nan
 
 
-def mean_interval(values: Tensor) -> Mean:
+def mean_interval(values: Tensor, clusters: Tensor | None = None, seed: int = 0) -> Mean:
     """The mean of values (B,) and its 95 % bootstrap interval, bias-corrected and accelerated.
 
-    Values that are not finite are left out. There is no interval below 3 values, or where all are
-    the same.
+    Values that are not finite are left out. There is no interval below 3 clusters, or where all
+    values are the same.
+
+    Args:
+        values: (B,).
+        clusters: (B,), numbers of what is drawn as a whole, such as the photo that squares are
+            parts of; None: each value is a cluster of its own.
+        seed: of the bootstrap.
 
     B. Efron, "Better bootstrap confidence intervals", JASA 82(397), 1987,
     doi:10.1080/01621459.1987.10478410.
     """
     sample = _finite(values)
-    if len(sample) < 3 or np.ptp(sample) == 0:
-        return Mean(len(sample), _mean(sample))
-    resampled = stats.bootstrap((sample,), np.mean, rng=np.random.default_rng(0))
-    return Mean(len(sample), _mean(sample), *map(float, resampled.confidence_interval))
+    low = math.nan
+    high = math.nan
+    of_cluster = np.arange(len(values)) if clusters is None else clusters.numpy()
+    _, numbers = np.unique(of_cluster[values.isfinite().cpu().numpy()], return_inverse=True)
+    sums = np.bincount(numbers, weights=sample)
+    counts = np.bincount(numbers)
+    if len(sums) > 2 and np.ptp(sample) > 0:
+        interval = stats.bootstrap(
+            (sums, counts),
+            lambda s, n, axis: s.sum(axis) / n.sum(axis),
+            paired=True,
+            rng=np.random.default_rng(seed),
+        )
+        low, high = map(float, interval.confidence_interval)
+    return Mean(len(sample), _mean(sample), low, high)
 
 
 def joint_interval(values: Tensor, intervals: int) -> Mean:
@@ -105,21 +122,23 @@ def reach_of_few(low: float, high: float, n: int, few: int) -> float:
     return float(stats.t.ppf(0.975, few - 1) * spread / math.sqrt(few))
 
 
-def compare_pairs(first: Tensor, second: Tensor) -> tuple[Mean, float]:
+def compare_pairs(
+    first: Tensor, second: Tensor, clusters: Tensor | None = None
+) -> tuple[Mean, float]:
     """Compare two measurements of the same images, (B,) each; pairs with a NaN are left out.
 
     Returns:
         the mean of first − second, see :func:`mean_interval`, and p of Wilcoxon's signed-rank test,
         two-sided, which assumes nothing about the distribution but symmetry: 1 where no pair
-        differs, NaN where there is none.
+        differs, NaN where there is none, or where pairs are not independent but in clusters.
 
     F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1(6), 1945,
     doi:10.2307/3001968.
     """
     differences = first.double() - second.double()
-    mean = mean_interval(differences)
+    mean = mean_interval(differences, clusters)
     sample = _finite(differences)
-    if not len(sample):
+    if not len(sample) or clusters is not None:
         return mean, math.nan
     if not sample.any():
         return mean, 1.0

@@ -150,8 +150,14 @@ def _columns(measured: Mapping[str, Any], images: slice) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def paired_table(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> pd.DataFrame:
+def paired_table(
+    first: Mapping[str, Tensor],
+    second: Mapping[str, Tensor],
+    clusters: Tensor | None = None,
+) -> pd.DataFrame:
     """Two arms on the same images, metric by metric (name -> (B,)); pairs lacking a value omitted.
+
+    ``clusters`` are as :func:`~companion.statistics.mean_interval` takes them.
 
     ``p, Holm`` is corrected for the number of metrics. S. Holm, "A simple sequentially rejective
     multiple test procedure", Scandinavian Journal of Statistics 6(2), 1979.
@@ -159,11 +165,12 @@ def paired_table(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> p
     rows = {}
     for name in METRICS:
         both = (first[name] - second[name]).isfinite()
-        difference, p = compare_pairs(first[name], second[name])
+        difference, p = compare_pairs(first[name], second[name], clusters)
         row: dict[str, float] = {"images": difference.n}
         for title, values in {"with": first[name], "without": second[name]}.items():
             row |= {title: values[both].mean().item(), f"{title}, sd": values[both].std().item()}
         row |= {"difference": difference.mean, "low": difference.low, "high": difference.high}
+        row["median"] = (first[name] - second[name])[both].median().item()
         rows[name] = row | {"p": p}
     table = pd.DataFrame.from_dict(rows, orient="index")
     order = table["p"].sort_values().index

@@ -106,3 +106,15 @@ def test_few_values_reach_as_far_as_students_interval_of_their_spread():
     expected = stats.t.interval(0.95, 3, scale=3 / 4**0.5)[1]
     assert reach_of_few(-width, width, 100, 4) == pytest.approx(expected)
     assert reach_of_few(1 - width, 1 + width, 100, 4) == pytest.approx(expected)
+
+
+def test_clusters_are_drawn_as_a_whole():
+    """Copies of a value say no more than the value: the interval is that of one of each."""
+    values = torch.tensor([1.0, 2.0, 4.0, 7.0, 3.0, 5.5], dtype=torch.float64)
+    copied = mean_interval(values.repeat(20), torch.arange(6).repeat(20))
+    once = mean_interval(values)
+    assert (copied.mean, copied.low, copied.high) == pytest.approx((once.mean, once.low, once.high))
+    independent = mean_interval(values.repeat(20))
+    assert independent.high - independent.low < 0.3 * (once.high - once.low)
+    mean, p = compare_pairs(values, 0 * values, torch.tensor([0, 0, 1, 1, 2, 2]))
+    assert mean.mean == pytest.approx(values.mean().item()) and math.isnan(p)

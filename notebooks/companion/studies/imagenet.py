@@ -47,9 +47,9 @@ def path_values(trajectories: Mapping[str, Trajectory], alpha: float) -> dict[st
 def psnr_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
     """PSNR to the photo against flow time αk, a panel for each set-up, with the paper's values.
 
-    To K each photo has a thin line of its own, which ends in a dot at x(K). The lines of the runs
-    that go on are medians over the photos, in a band from the lowest photo to the highest. A cross
-    is where the last unregularised run was stopped.
+    To K each photo has a thin line of its own, which ends in a dot at x(K). The other lines are
+    medians over the photos: of the runs to the end, in a band from the lowest photo to the highest,
+    and of those in large steps, with a cross where the unregularised one was stopped.
 
     Args:
         setups: title -> ``values`` of the ImageNet notebook's metrics.json, of which ``paths``, run
@@ -58,27 +58,33 @@ def psnr_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
     figure, axes = panels(1, len(setups), (3.6, 3.6), sharey=True)
     for axis, (title, content) in zip(axes[0], setups.items(), strict=True):
         values = plain(content)
-        to_K, *longer = values["paths"].values()
+        to_K, to_end, in_large_steps = values["paths"].values()
         for arm, path in to_K.items():
             K = np.array(values["arms"][arm]["K"])
             at_K = np.array(values["quality"]["jnd"][arm]["PSNR"], dtype=float)
             colour, style = ARMS[arm]
             axis.plot(_flow_time(path), _decibels(path), style, color=colour, linewidth=0.7)
             axis.plot(path["alpha"] * K, at_K, "o", color=colour, markersize=4, alpha=0.8)
-        for run in longer:
-            for arm, path in run.items():
-                colour, style = ARMS[arm]
-                label = ARM_NAMES[arm] if run is longer[0] else None
-                photos = _decibels(path)
-                axis.plot(_flow_time(path), np.median(photos, 1), style, color=colour, label=label)
-                low, high = photos.min(1), photos.max(1)
-                axis.fill_between(_flow_time(path), low, high, color=colour, alpha=0.1, linewidth=0)
-        _mark_the_paper(axis, longer[-1]["none"])
+        for arm, path in to_end.items():
+            colour, _ = ARMS[arm]
+            photos = _decibels(path)
+            low = photos.min(1)
+            high = photos.max(1)
+            axis.fill_between(_flow_time(path), low, high, color=colour, alpha=0.1, linewidth=0)
+            _draw_median(axis, path, arm, label=ARM_NAMES[arm])
+        for arm, path in in_large_steps.items():
+            _draw_median(axis, path, arm, linewidth=1)
+        _mark_the_paper(axis, in_large_steps["none"])
         axis.set(xscale="log", title=title, xlabel="flow time αk")
     axes[0, 0].set_ylabel("PSNR to the photo, dB")
     arms = axes[0, 0].get_legend_handles_labels()
     figure.legend(*arms, loc="outside lower center", ncols=len(ARMS))
     return figure
+
+
+def _draw_median(axis: Axes, path: Mapping[str, Any], arm: str, **options: Any) -> None:
+    colour, style = ARMS[arm]
+    axis.plot(_flow_time(path), np.median(_decibels(path), 1), style, color=colour, **options)
 
 
 def _flow_time(path: Mapping[str, Any]) -> np.ndarray:

@@ -5,7 +5,7 @@
 
 live.threshold = (sizes) => {
   const STEP = 0.5 * Math.log(sizes.at(-1) / sizes[0]) / (sizes.length - 1), BEYOND = 16; // half a rung; rungs
-  const SLOPES = [1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6], LAPSES = [0.01, 0.04];
+  const SLOPES = [1.5, 2, 3, 4, 5, 6], LAPSES = [0.01, 0.04];
   const count = 2 * sizes.length + 2 * BEYOND + 8, first = Math.log(sizes[0]) - 8 * STEP;
   const thresholds = Array.from({ length: count }, (_, i) => first + i * STEP);
   const others = SLOPES.flatMap((slope) => LAPSES.map((lapse) => [slope, lapse]));

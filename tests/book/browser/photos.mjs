@@ -42,7 +42,7 @@ for (const photo of photos) {
   if (photo.includes(".")) await tab.setInputFiles("[type=file] >> nth=0", photo);
   else await tab.click(`[data-take=${photo}]`);
   await said("\\.$"); // Loading … is followed by a sentence
-  await said("^(?!Reading|Loading)");
+  await said("^(?!Reading|Loading|Unpacking)");
   const first = await note.textContent();
   if (!first.startsWith("The machine says")) {
     answers.push({ note: first });

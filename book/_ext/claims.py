@@ -102,7 +102,7 @@ def judge(claim: Mapping[str, Any], setups: Setups, profile: str) -> Verdict:
     results = []
     all_outcomes: list[bool | None] = []
     for title, metrics in setups.items():
-        here = [check for check in checks if {*_notebooks(check)} <= {*metrics}]
+        here = [check for check in checks if _answers(check, metrics, title)]
         if not here:
             continue
         places = [place for check in here for place in _places(check)]
@@ -153,6 +153,20 @@ def _parsed(check: str, claim: str) -> dict[str, str]:
     if not parts:
         raise ValueError(f"claim {claim}: cannot read the check {check!r}")
     return parts.groupdict()
+
+
+def _answers(check: Mapping[str, str], metrics: Mapping[str, Any], setup: str) -> bool:
+    """Whether a set-up has what a check compares; elsewhere not every arm has run to the end."""
+    if not {*_notebooks(check)} <= {*metrics}:
+        return False
+    try:
+        for place in _places(check):
+            _value(place, metrics)
+    except ValueError:
+        if setup == THIS_RUN:
+            raise
+        return False
+    return True
 
 
 def _places(check: Mapping[str, str]) -> list[str]:

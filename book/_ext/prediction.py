@@ -45,6 +45,16 @@ AGAINST = (
 )
 
 
+def similarity_at_rest(imagenet: Mapping[str, Any]) -> dict[str, float]:
+    """Return what an interval over networks is predicted for, given values of the notebook."""
+    arm = imagenet["arms"]["full"]
+    return {
+        **{metric: imagenet["table1"]["end"]["full"][metric] for metric in REPORTED},
+        CONFIDENCE: fmean(arm["target_confidence_at_end"]),
+        JND: geometric_mean(jnd for jnd in arm["jnd"] if jnd is not None),
+    }
+
+
 def quantities(
     imagenet: Mapping[str, Any], comparison: Mapping[str, Any] | None = None
 ) -> dict[str, float]:
@@ -52,15 +62,12 @@ def quantities(
 
     A photo without a K has none here either.
     """
-    arm = imagenet["arms"]["full"]
-    K = dict(zip(imagenet["photos"], arm["K"], strict=True))
+    K = dict(zip(imagenet["photos"], imagenet["arms"]["full"]["K"], strict=True))
     table1 = imagenet["table1"]
     saved = imagenet["pictures"]["fools_when_saved"]["x(K)"]
     measured = {
-        **{metric: table1["end"]["full"][metric] for metric in REPORTED},
-        CONFIDENCE: fmean(arm["target_confidence_at_end"]),
+        **similarity_at_rest(imagenet),
         **{name: K[photo] for name, photo in PHOTOS.items() if K[photo] >= 0},
-        JND: geometric_mean(jnd for jnd in arm["jnd"] if jnd is not None),
         "pictures of x(K) that fool, of ten": 10 * fmean(saved),
         "VIF, unregularised, PSNR matched": table1["matched"]["none"]["VIF"],
     }
@@ -101,7 +108,7 @@ def predict(measured: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     Args:
         measured: values of the notebook on ImageNet, of several networks and the same photos.
     """
-    numbers = [quantities(values) for values in measured]
+    numbers = [similarity_at_rest(values) for values in measured]
     intervals = {}
     for name in (*REPORTED, CONFIDENCE, JND):
         values = torch.tensor([row[name] for row in numbers], dtype=torch.float64)

@@ -47,8 +47,9 @@ def table1(moment: str, printed: Mapping[str, Any], setups: Mapping[str, Mapping
     known = [paper["PSNR"] - INT64_DB, *(paper[m] for m in ("UQI", "SCC", "VIF", "VIF"))]
     rows = {"**the paper**: ten ImageNet photos, Inception v3": known}
     for title, metrics in setups.items():
-        means = metrics["values"]["table1"][moment][arm]
-        rows[title] = [means[m] for m in REPORTED]
+        means = metrics["values"]["table1"].get(moment, {}).get(arm)
+        if means:  # not every network ran it
+            rows[title] = [means[m] for m in REPORTED]
     return table(
         [{"": title} | dict(zip(REPORTED, row, strict=True)) for title, row in rows.items()],
         dict.fromkeys(REPORTED, ".2f") | {"PSNR": ".1f"},
@@ -68,6 +69,8 @@ def gains(setups: Mapping[str, Mapping]) -> str:
         for moment, arms in {"jnd": "$x(K)$", "end": "end"}.items():
             for other, words in {"none": "unregularised", "l2": "distance only"}.items():
                 decibels = quality[moment]
+                if other not in decibels:
+                    continue
                 differences = [
                     math.nan if None in pair else pair[0] - pair[1]
                     for pair in zip(decibels["full"]["PSNR"], decibels[other]["PSNR"], strict=True)

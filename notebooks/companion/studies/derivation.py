@@ -261,19 +261,22 @@ def trapped_or_not(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     """
     figure, axes = panels(1, 2, (3.6, 3.2))
     left, right = axes[0]
-    for (title, run), (colour, _) in zip(runs.items(), SERIES, strict=False):
+    for place, ((title, run), (colour, _)) in enumerate(zip(runs.items(), SERIES, strict=False)):
         log_odds = np.array(run["log_odds"])
         flow_time = np.array(run["flow_time"], dtype=float)
         predicted = np.array(run["predicted"], dtype=float)
         for row, multiple in enumerate(run["multiples"]):
             for noticed, face in {True: colour, False: "white"}.items():
                 which = np.isfinite(flow_time[row]) == noticed
-                x = np.full(which.sum(), multiple)
+                x = np.full(which.sum(), multiple * 1.1**place)  # side by side
                 left.plot(x, log_odds[which], "o", color=colour, markerfacecolor=face, markersize=4)
         left.plot([], [], "o", color=colour, markersize=4, label=title)
         right.loglog(predicted.ravel(), flow_time.ravel(), "o", color=colour, markersize=4)
     left.axvline(1, color=GREY, linewidth=1)
     left.set(xscale="log", xlabel="λ / λ*", ylabel="log-odds of the label, m(0)")
+    multiples = next(iter(runs.values()))["multiples"]
+    left.set_xticks(multiples, [f"{multiple:g}" for multiple in multiples])
+    left.minorticks_off()
     left.set_title("noticed (full) or trapped (hollow)")
     low = min(right.get_xlim()[0], right.get_ylim()[0])
     high = max(right.get_xlim()[1], right.get_ylim()[1])

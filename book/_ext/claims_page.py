@@ -118,14 +118,16 @@ def css_class(verdict: str) -> str:
 
 def measured_in_words(claim: dict, setup: dict) -> str:
     """Say how often the checks held in a set-up where they are many, and what decided."""
-    parts = []
-    if setup["checked"] and (setup["checked"] > 1 or "measured" not in claim):
-        parts.append(f"{setup['held']} of {setup['checked']} checks")
-    values = list(setup["measured"].values())
+    values = [in_words(value) for value in setup["measured"].values()]
     template = claim.get("measured", "")
-    if template and template.count("{}") == len(values):  # a set-up may lack a notebook
-        parts.append(template.format(*map(in_words, values)))
-    return "; ".join(parts)
+    numbers = ""
+    if template and template.count("{}") == len(values):  # a set-up may lack an arm
+        numbers = template.format(*values)
+    elif not setup["checked"]:
+        numbers = "; ".join(values)
+    held = f"{setup['held']} of {setup['checked']} checks"
+    shows_count = setup["checked"] > 1 or (setup["checked"] and not numbers)
+    return "; ".join(filter(None, (held if shows_count else "", numbers)))
 
 
 def in_words(value: float | list | dict | None) -> str:

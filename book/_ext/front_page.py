@@ -15,6 +15,12 @@ ROWS = {
 }
 
 
+TITLES = {
+    "with": "with regularisation, end of the run",
+    "without": "without regularisation, stopped by choice",
+}
+
+
 def paired_dots(
     printed: Mapping[str, Mapping[str, float]], measured: Mapping[str, Mapping[str, float | None]]
 ) -> str:
@@ -22,7 +28,7 @@ def paired_dots(
 
     Args:
         printed: ``"with"`` and ``"without"`` -> metric -> the paper's number.
-        measured: the same of ours, at the end of the run.
+        measured: the same of ours.
     """
     columns = []
     for arm, numbers in measured.items():
@@ -32,8 +38,8 @@ def paired_dots(
             if theirs == "PSNR":
                 paper -= INT64_DB
             rows.append(dots_row(title, top, digits, paper, numbers[ours]))
-        columns.append(f"<div><p>{escape(arm)} regularisation</p>{''.join(rows)}</div>")
-    key = '<i class="paper"></i>paper <i class="ours"></i>ours, end of the run'
+        columns.append(f"<div><p>{escape(TITLES[arm])}</p>{''.join(rows)}</div>")
+    key = '<i class="paper"></i>paper <i class="ours"></i>ours'
     return f'<div class="dots">\n{"".join(columns)}\n<p class="dots-key">{key}</p>\n</div>'
 
 

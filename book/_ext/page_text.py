@@ -17,7 +17,7 @@ def number(value: float | None, digits: str = ".3g") -> str:
 
 def interval(low: float | None, high: float | None, digits: str = ".2g") -> str:
     """Return ``"2.5 to 3.1"``, or a dash where there is no interval."""
-    if low is None or high is None:
+    if any(bound is None or math.isnan(bound) for bound in (low, high)):
         return "–"
     return f"{number(low, digits)} to {number(high, digits)}"
 

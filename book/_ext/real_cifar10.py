@@ -34,7 +34,9 @@ def table2(printed: Mapping[str, Any], cifar10: Mapping[str, Any], enlarged: Map
     for moment, title in MOMENTS.items():
         for arm, column in ARMS.items():
             if arm in cifar10["table2"][moment]:
-                rows[f"ours, {column}, {title}"] = cifar10["table2"][moment][arm]
+                known = [v for v in cifar10["quality"][moment][arm]["PSNR"] if v is not None]
+                of_all = f"{len(known)} of {len(cifar10['photos'])} images"
+                rows[f"ours, {column}, {title}, {of_all}"] = cifar10["table2"][moment][arm]
     rows |= cifar10["yardsticks"]
     for setup, arms in enlarged.items():
         for arm, column in ARMS.items():

@@ -89,6 +89,12 @@ def mean_change(values: Mapping[str, Any]) -> str:
     return number(100 * fmean(jnds) if jnds else None, ".2g")
 
 
+def flipped(values: Mapping[str, Any]) -> str:
+    """Return how many photos have a K with all three terms, such as "6 of 6"."""
+    K = values["arms"]["full"]["K"]
+    return f"{sum(k >= 0 for k in K)} of {len(K)}"
+
+
 def trend(measured: Mapping[str, Mapping], side: int = 299) -> str:
     """Return PSNR at the end, extrapolated to another size by a line through the EfficientNets."""
     sides = []
@@ -115,7 +121,7 @@ def one_run(folder: Path) -> str:
                         "network": content["provenance"]["machine"],
                         "α": alpha,
                         "λ": weight,
-                        "N": str(run["N"]),
+                        "N": str(run["N"]) if run["passes"] else f"> {run['N']}",
                         "with, dB": number(with_terms["PSNR"], ".1f"),
                         "without, dB": number(run["PSNR"], ".1f"),
                         "confidence": number(with_terms["confidence"], ".2f"),

@@ -81,17 +81,22 @@ def imagenet_setups(data: Path, paper: dict, metrics: dict) -> SimpleNamespace:
     for name, title in real_photos.SETUPS.items():
         setups[f"ten ImageNet photos, {title}"] = measured[name]
     printed = paper["tables"]["table1"]
-    latest, earlier = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
+    latest, *earlier = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
     expected = printed_quantities(paper)
     return SimpleNamespace(
         **{moment: real_photos.table1(moment, printed, setups) for moment in ("end", "matched")},
         gains=real_photos.gains(setups),
         dots=paired_dots(printed, real_photos.printed_columns(ours["values"]["table1"])),
         change=real_photos.mean_change(ours["values"]),
+        flipped=real_photos.flipped(ours["values"]),
         first_flips=real_photos.first_flips(measured),
         prediction=prediction_table(latest, expected, metrics),
         predicted=latest,
-        earlier=SimpleNamespace(**earlier, table=prediction_table(earlier, expected, metrics)),
+        earlier="\n\n".join(
+            f":::{{dropdown}} The prediction of {entry['made']} (commit {entry['commit']})\n"
+            f"{prediction_table(entry, expected, metrics)}\n:::"
+            for entry in earlier
+        ),
         trend=real_photos.trend(measured),
         one_run=real_photos.one_run(data / "measured"),
         lines=". ".join(provenance_line(content["provenance"]) for content in setups.values()),

@@ -193,7 +193,9 @@ def arm_values(arms: Mapping[str, Trajectory]) -> dict[str, dict[str, Any]]:
             "K": trajectory.K,
             "jnd": trajectory.jnd,
             "largest_change_at_K": (trajectory.x_jnd - trajectory.x0).abs().flatten(1).amax(1),
-            "stays_adversarial": trajectory.stays_adversarial,
+            "stays_adversarial": trajectory.stays_adversarial.double().where(
+                trajectory.K >= 0, torch.nan
+            ),
             "noticed_at_end": trajectory.noticed[-1],
             "target_confidence_at_end": trajectory.confidence[-1, :, 1],
             "distance_at_end": trajectory.distance[-1],

@@ -26,9 +26,17 @@ def values():
     moment = {"full": end, "l2": end, "none": end | {"PSNR": 39.0}}
     return {
         "table1": {"jnd": moment, "end": moment, "matched": {"none": end}},
+        "quality": {
+            moment: {
+                "full": {"PSNR": [40.0, 42.0, None], "SCC": [0.8, 0.8, 0.8]},
+                "none": {"PSNR": [39.0, 41.0, 12.0]},
+                "l2": {"PSNR": [40.0, 42.0, 44.0], "SCC": [0.8, 0.8, 0.8]},
+            }
+            for moment in ("jnd", "end")
+        },
         "photos": ["brown_bear", "cock", "castle"],
         "arms": {"full": arm},
-        "pictures": {"fools_when_saved": {"x(K)": [True, False]}},
+        "pictures": {"fools_when_saved": {"x(K)": [True, False, None]}},
     }
 
 

@@ -277,7 +277,7 @@ def trapped_or_not(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     multiples = next(iter(runs.values()))["multiples"]
     left.set_xticks(multiples, [f"{multiple:g}" for multiple in multiples])
     left.minorticks_off()
-    left.set_title("noticed (full) or trapped (hollow)")
+    left.set_title("noticed (full) or not within the run (hollow)")
     low = min(right.get_xlim()[0], right.get_ylim()[0])
     high = max(right.get_xlim()[1], right.get_ylim()[1])
     right.plot((low, high), (low, high), color=GREY, linewidth=1, zorder=0)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from jnd.cost import WHITE, Cost
-from jnd.inputs import NO_GRADIENT, as_images, check_machine, checked_input, fails_by_size
+from jnd.inputs import NO_GRADIENT, as_images, check_machine, fails_by_size, watched_input
 from jnd.networks import deterministic, frozen
 from jnd.objectives import Objective, class_change
 from jnd.trajectory import VIEWS, Recording, Trajectory
@@ -98,18 +98,25 @@ def find_jnd(
             with fails_by_size(x0):
                 answer = machine(x0)
             objective = class_change(answer, label, target)
+        reached: list[bool] = []
         for k in range(recording.k, max_iter + 1):
             active = recording.active
             subset_objective = objective.select(active)
             x = recording.x[active].requires_grad_(k < max_iter)
             with torch.enable_grad():
-                output = machine(checked_input(x) if k == 0 else x)
+                output = machine(watched_input(x, reached) if k == 0 else x)
                 loss = subset_objective.loss(output)
                 total = cost(loss, x, x0[active])
                 if k < max_iter and not loss.requires_grad:
                     raise ValueError(NO_GRADIENT)
                 # before the answers, so that the memory of the forward is free again
                 x_next = update(x, total, alpha) if k < max_iter else x
+            if (
+                k == 0
+                and reached == [False]
+                and (subset_objective.confidence(output) < 1).all(1).any()
+            ):
+                raise ValueError(NO_GRADIENT)  # where M is sure beyond rounding, its loss is flat
             judged_output = output if pixels == "float" else machine(VIEWS[pixels](x))
             noticed = subset_objective.noticed(judged_output)
             recording.note(

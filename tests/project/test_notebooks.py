@@ -195,7 +195,6 @@ def shell(monkeypatch, tmp_path):
             {"photos": ["cat", "coffee"]},
             r"curves = \[0, 2\]: name two of the photos 0\.\.1",
         ),
-        ("imagenet", {"end_iter": "long"}, "end_iter"),
         ("derivation", {"max_iter": 10}, "imagenet has left no results in custom: run"),
         ("cifar10", {"data": "none.npz"}, 'no data file none.npz; "official" fetches CIFAR-10'),
         ("cifar10", {"examples": 300}, "examples = 300: show 1 to count = 100 images"),

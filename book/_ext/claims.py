@@ -217,8 +217,8 @@ def _outcomes(
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _never_as_infinity(K: list[int]) -> list[float]:
-    """Return K with inf for -1, which is no small number of updates but none that suffices."""
+def _never_as_infinity(K: Any) -> list[float]:
+    """Return a list of K with inf for -1: no number of updates suffices."""
     return [math.inf if k < 0 else k for k in K]
 
 

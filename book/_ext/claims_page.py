@@ -1,5 +1,6 @@
 """The pages "Claim by claim" and "Status": the verdicts, what decided them, and where it ran."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from statistics import fmean
@@ -144,8 +145,9 @@ def in_words(value: float | list | dict | None) -> str:
 
 
 def notebooks_of(claim: Mapping[str, Any]) -> set[str]:
-    """Return the notebooks whose results decide a claim: a check begins with one."""
-    return {check.split(".")[0] for check in claim.get("checks", ())}
+    """Return the notebooks whose results decide a claim: each side of a check begins with one."""
+    checks = claim.get("checks", ())
+    return {name for check in checks for name in re.findall(r"(?:^|[<=>] )([a-z]\w*)\.", check)}
 
 
 def counts(verdicts: list[str]) -> str:

@@ -1,9 +1,7 @@
 """The page "Ten real photos": the notebooks on several machines and photos, side by side."""
 
-import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import fmean, linear_regression
 from typing import Any
 
@@ -12,7 +10,7 @@ import torch
 from companion.statistics import joint_interval
 from jnd.metrics import INT64_DB
 from page_text import interval, number, table
-from prediction import NETWORKS, PHOTOS, REPORTED
+from prediction import NETWORKS, REPORTED
 
 SETUPS = {
     "imagenet_lite0": "EfficientNet-Lite0, 224 px",
@@ -104,31 +102,6 @@ def trend(measured: Mapping[str, Mapping], side: int = 299) -> str:
         decibels.append(measured[name]["values"]["table1"]["end"]["full"]["PSNR"])
     slope, intercept = linear_regression(sides, decibels)
     return number(slope * side + intercept, ".1f")
-
-
-def one_run(folder: Path) -> str:
-    """Return the search for one run behind the paper's numbers, data/recipes/one_run.py."""
-    rows = []
-    for path in sorted(folder.glob("one_run_*.json")):
-        content = json.loads(path.read_text("utf-8"))
-        values = content["values"]
-        bear, rooster = (values["photos"].index(PHOTOS[name]) for name in ("K, bear", "K, rooster"))
-        for alpha, run in values["runs"].items():
-            for weight, with_terms in run["with"].items():
-                K = [str(with_terms["K"][i]).replace("-1", "–") for i in (bear, rooster)]
-                rows.append(
-                    {
-                        "network": content["provenance"]["machine"],
-                        "α": alpha,
-                        "λ": weight,
-                        "N": str(run["N"]) if run["passes"] else f"> {run['N']}",
-                        "with, dB": number(with_terms["PSNR"], ".1f"),
-                        "without, dB": number(run["PSNR"], ".1f"),
-                        "confidence": number(with_terms["confidence"], ".2f"),
-                        "K": " and ".join(K),
-                    }
-                )
-    return table(rows)
 
 
 def first_flips(measured: Mapping[str, Mapping]) -> str:

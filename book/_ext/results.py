@@ -98,7 +98,6 @@ def imagenet_setups(data: Path, paper: dict, metrics: dict) -> SimpleNamespace:
             for entry in earlier
         ),
         trend=real_photos.trend(measured),
-        one_run=real_photos.one_run(data / "measured"),
         lines=". ".join(provenance_line(content["provenance"]) for content in setups.values()),
     )
 

@@ -12,22 +12,24 @@ import torch
 
 from companion.checkout import data_folder
 from companion.files import write_atomically
+from companion.parameters import profile_parameters
 from companion.photos import load_photos
 from companion.provenance import origin, plain, subject
 from companion.studies.derivation import around_the_trap, slope
 from companion.zoo import load_machine
-from one_run import PHOTOS
 
 MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def main(name: str, size: int, weights: str = "bundled") -> None:
     machine = load_machine(name, weights)
-    x0, hashes = load_photos(PHOTOS, size)
+    photos = profile_parameters("imagenet", "paper")["photos"]
+    x0, hashes = load_photos(photos, size)
     with torch.no_grad():
         label = machine(x0).argmax(1)
-    values = around_the_trap(machine, x0, label, slope(machine, x0, label), MULTIPLES)
-    provenance = {"profile": "custom", **subject([machine], f"{len(PHOTOS)} photos", hashes)}
+    trap = around_the_trap(machine, x0, label, slope(machine, x0, label), MULTIPLES)
+    values = {"photos": photos, **trap}
+    provenance = {"profile": "custom", **subject([machine], f"{len(photos)} photos", hashes)}
     content = {"provenance": provenance | origin(), "values": plain(values)}
     path = data_folder() / "measured" / f"trap_{name}.json"
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ class Verdict:
     verdict: str
     held: int = 0
     checked: int = 0
-    setups: Sequence[InSetup] = field(default_factory=list)
+    setups: Sequence[InSetup] = ()
     why: str | None = None
 
 
@@ -148,6 +148,12 @@ def unannounced(verdicts: list[Verdict], profile: str) -> list[str]:
     ]
 
 
+def notebooks_of(claim: Mapping[str, Any]) -> set[str]:
+    """Return the notebooks whose results decide a claim."""
+    checks = [_parsed(check, claim["id"]) for check in claim.get("checks", ())]
+    return {notebook for check in checks for notebook in _notebooks(check)}
+
+
 def _parsed(check: str, claim: str) -> dict[str, str]:
     parts = CHECK.fullmatch(check)
     if not parts:
@@ -157,7 +163,7 @@ def _parsed(check: str, claim: str) -> dict[str, str]:
 
 def _answers(check: Mapping[str, str], metrics: Mapping[str, Any], setup: str) -> bool:
     """Whether a set-up has what a check compares; elsewhere not every arm has run to the end."""
-    if not {*_notebooks(check)} <= {*metrics}:
+    if not _notebooks(check) <= {*metrics}:
         return False
     try:
         for place in _places(check):
@@ -173,8 +179,8 @@ def _places(check: Mapping[str, str]) -> list[str]:
     return [check[side] for side in ("left", "right") if check[side][0].isalpha()]
 
 
-def _notebooks(check: Mapping[str, str]) -> list[str]:
-    return [place.split(".")[0] for place in _places(check)]
+def _notebooks(check: Mapping[str, str]) -> set[str]:
+    return {place.split(".")[0] for place in _places(check)}
 
 
 def _value(place: str, metrics: Mapping[str, Any]) -> Any:

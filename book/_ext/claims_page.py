@@ -1,13 +1,12 @@
 """The pages "Claim by claim" and "Status": the verdicts, what decided them, and where it ran."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
-from claims import THIS_RUN
+from claims import THIS_RUN, notebooks_of
 from page_text import interval, number, table
 
 MARKS = {
@@ -142,12 +141,6 @@ def in_words(value: float | list | dict | None) -> str:
     if all(isinstance(v, int) for v in numbers):
         return number(mean, ".0f")
     return number(mean, ".1f" if abs(mean) >= 100 else "#.3g")
-
-
-def notebooks_of(claim: Mapping[str, Any]) -> set[str]:
-    """Return the notebooks whose results decide a claim: each side of a check begins with one."""
-    checks = claim.get("checks", ())
-    return {name for check in checks for name in re.findall(r"(?:^|[<=>] )([a-z]\w*)\.", check)}
 
 
 def counts(verdicts: list[str]) -> str:

@@ -115,14 +115,17 @@ def flow_time_to_K(at_x0: Slope, squared_distance: Tensor) -> Tensor:
     trapped = squared_distance >= trapping_weight(at_x0)
     rows = zip(*_scalars(at_x0), squared_distance.tolist(), trapped.tolist(), strict=True)
     for m, q, g, weight, is_trapped in rows:
-        pull = 2 * weight / g**2
-
-        def slowness(u: float, m: float = m, pull: float = pull) -> float:
-            return 1 / (1 / (1 + math.exp(m - u)) - pull * u)
-
-        time = math.inf if is_trapped else quad(slowness, 0, m - math.log(q), limit=200)[0]
+        if is_trapped:
+            times.append(math.inf)
+            continue
+        border = m - math.log(q)
+        time, _ = quad(_slowness, 0, border, args=(m, 2 * weight / g**2), limit=200)
         times.append(time / g**2)
     return torch.tensor(times, dtype=torch.float64)
+
+
+def _slowness(u: float, m: float, pull_back: float) -> float:
+    return 1 / (1 / (1 + math.exp(m - u)) - pull_back * u)
 
 
 def _scalars(at: Slope) -> list[list[float]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from companion.statistics import joint_interval
+from companion.statistics import Mean, joint_interval
 from jnd.metrics import INT64_DB
 from page_text import interval, number, table
 from prediction import NETWORKS, REPORTED
@@ -66,19 +66,26 @@ def gains(setups: Mapping[str, Mapping]) -> str:
         row = {"PSNR, with − without, dB": title}
         for moment, arms in {"jnd": "$x(K)$", "end": "end"}.items():
             for other, words in {"none": "unregularised", "l2": "distance only"}.items():
-                decibels = quality[moment]
-                if other not in decibels:
-                    continue
-                differences = [
-                    math.nan if None in pair else pair[0] - pair[1]
-                    for pair in zip(decibels["full"]["PSNR"], decibels[other]["PSNR"], strict=True)
-                ]
-                mean = joint_interval(torch.tensor(differences), 1)
-                row[f"{arms}, − {words}"] = (
-                    f"{number(mean.mean, '.2f')} ({interval(mean.low, mean.high, '.2f')})"
-                )
+                if other in quality[moment]:  # not every arm ran to the end
+                    mean = _gain(quality[moment], other)
+                    row[f"{arms}, − {words}"] = (
+                        f"{number(mean.mean, '.2f')} ({interval(mean.low, mean.high, '.2f')})"
+                    )
         rows.append(row)
     return table(rows)
+
+
+def _gain(quality: Mapping[str, Any], other: str) -> Mean:
+    """Return by how much PSNR with all three terms exceeds that of another arm, with interval."""
+    pairs = zip(quality["full"]["PSNR"], quality[other]["PSNR"], strict=True)
+    differences = [math.nan if None in pair else pair[0] - pair[1] for pair in pairs]
+    return joint_interval(torch.tensor(differences), 1)
+
+
+def largest_gain(setups: Mapping[str, Mapping]) -> str:
+    """Return the largest mean gain of PSNR at x(K), with − without, of any set-up, in dB."""
+    gains_at_K = [_gain(metrics["values"]["quality"]["jnd"], "none") for metrics in setups.values()]
+    return number(max(abs(gain.mean) for gain in gains_at_K), ".1f")
 
 
 def mean_change(values: Mapping[str, Any]) -> str:

@@ -86,6 +86,7 @@ def imagenet_setups(data: Path, paper: dict, metrics: dict) -> SimpleNamespace:
     return SimpleNamespace(
         **{moment: real_photos.table1(moment, printed, setups) for moment in ("end", "matched")},
         gains=real_photos.gains(setups),
+        largest_gain=real_photos.largest_gain(measured),
         dots=paired_dots(printed, real_photos.printed_columns(ours["values"]["table1"])),
         change=real_photos.mean_change(ours["values"]),
         flipped=real_photos.flipped(ours["values"]),

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from companion.checkout import data_folder, read_data
+from companion.checkout import read_data, read_measured
 from companion.files import write_atomically
 from companion.statistics import independent_interval, joint_interval
 
@@ -125,13 +125,9 @@ def judge_all(results: Path) -> list[Verdict]:
         path.parent.name: json.loads(path.read_text(encoding="utf-8"))
         for path in results.glob("*/metrics.json")
     }
-    measured = data_folder() / "measured"
     setups = {THIS_RUN: this_run}
     for title, files in ELSEWHERE.items():
-        setups[title] = {
-            notebook: json.loads((measured / f"{file}.json").read_text("utf-8"))
-            for notebook, file in files.items()
-        }
+        setups[title] = {notebook: read_measured(file) for notebook, file in files.items()}
     return [judge(claim, setups, results.name) for claim in read_data("paper")["claims"]]
 
 

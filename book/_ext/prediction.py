@@ -4,7 +4,6 @@
 the earlier ones, which stay as they were.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -16,7 +15,7 @@ import torch
 import yaml
 from scipy import stats
 
-from companion.checkout import data_folder
+from companion.checkout import data_folder, read_measured
 from companion.files import write_atomically
 from companion.provenance import origin
 from companion.statistics import next_value
@@ -130,8 +129,7 @@ def predict(measured: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
 
 def measured_networks() -> list[dict[str, Any]]:
     """Return the values of the notebook on ImageNet for each of the networks."""
-    files = [data_folder() / "measured" / f"{name}.json" for name in NETWORKS]
-    return [json.loads(file.read_text("utf-8"))["values"] for file in files]
+    return [read_measured(name)["values"] for name in NETWORKS]
 
 
 def printed_quantities(paper: Mapping[str, Any]) -> dict[str, float]:

@@ -159,12 +159,18 @@ def by_weight(gains: Mapping[str, Mapping[int, Tensor]]) -> Figure:
         axis.plot(decades, values, "o", color=colour, markersize=4)
         for decade, row in zip(decades, values, strict=True):
             if row.isnan().any():
-                axis.plot(decade, 1, "x", color=colour, markersize=6)
+                axis.plot(decade, 0.95, "x", color=colour, transform=axis.get_xaxis_transform())
+    axis.plot([], [], "x", color=GREY, label="not every photo is noticed")
     axis.axhline(0, color=GREY, linewidth=1)
     axis.set(xscale="log", xlabel="weight, times that of Eq. 1", yscale="symlog")
     axis.set(ylabel="PSNR at x(K),\nwith − without, dB")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.legend()
+    low, _ = axis.get_ylim()
+    axis.set_ylim(min(1.5 * low, -1.5), 3)
+    axis.set_yticks([-20, -10, -1, 0, 1], ["−20", "−10", "−1", "0", "1"])
+    ticks = sorted({decade for by_decade in gains.values() for decade in by_decade})
+    axis.set_xticks(ticks, [f"{decade:g}" for decade in ticks])
+    axis.minorticks_off()
+    figure.legend(loc="outside lower center", ncols=len(gains) + 1)
     return figure
 
 

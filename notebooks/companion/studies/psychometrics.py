@@ -17,7 +17,7 @@ from companion.style import GREY, ORANGE, SERIES, draw_quartiles, panels, styled
 from jnd.descent import find_jnd
 from jnd.trajectory import relative_distance
 
-BATCH = 10  # images at a time, so that 224 px take 1.5 GB
+BATCH = 10  # images at a time: Binder has 2 GB
 RESAMPLES = 300  # of the bootstrap
 QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 

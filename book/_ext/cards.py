@@ -17,21 +17,33 @@ GLOSSARY = "glossary"
 WITHOUT_TERMS = {GLOSSARY, "api", "bibliography"}
 NOT_TEXT = (
     nodes.title, nodes.reference, nodes.literal, nodes.math, nodes.FixedTextElement, nodes.raw,
-    addnodes.pending_xref, nodes.table,
+    addnodes.pending_xref, nodes.table, nodes.block_quote,
 )  # fmt: skip
+
+
+def picture(output: Tag) -> str:
+    """Return the first picture of a cell, or nothing."""
+    cell = output.find_parent(class_="cell_output") or output
+    image = cell.img
+    return f'<img src="{image["src"]}" alt="">' if image else ""
+
+
 # what is explained, and the part of it that a card shows
 TARGETS = {
     "dl.glossary dt[id]": lambda term: term.find_next_sibling("dd").decode_contents(),
     "div.citation[id]": lambda work: work.p.decode_contents(),
     "div.math[id]": lambda equation: equation.decode_contents(),
-    "div.cell_output[id], div.cell_output span[id]": lambda output: picture(output),
+    "div.cell_output[id], div.cell_output span[id]": picture,
 }
 
 
 def terms(glossary: str) -> list[str]:
-    """Return the terms of the page "Words", in its source the lines that are not indented."""
+    """Return the terms of the page "Words", in its source the lines that are not indented.
+
+    A symbol, such as K, is in too many formulas to be linked.
+    """
     block = glossary.split(":::{glossary}\n")[1].split("\n:::")[0]
-    return [line for line in block.splitlines() if line and not line.startswith(" ")]
+    return [line for line in block.splitlines() if len(line) > 1 and not line.startswith(" ")]
 
 
 class LinkTerms(SphinxTransform):
@@ -53,7 +65,7 @@ class LinkTerms(SphinxTransform):
 def within(node: nodes.Node, kinds: tuple[type, ...]) -> bool:
     while node.parent is not None:
         node = node.parent
-        if isinstance(node, kinds) or "cell_output" in node.get("classes", []):
+        if isinstance(node, kinds) or {"cell_output", "provenance"} & {*node.get("classes", [])}:
             return True
     return False
 
@@ -75,13 +87,6 @@ def linked(text: str, unused: set[str]) -> list[nodes.Node]:
         pieces += [nodes.Text(text[end : match.start()]), link]
         end = match.end()
     return [*pieces, nodes.Text(text[end:])]
-
-
-def picture(output: Tag) -> str:
-    """Return the first picture of a cell, or nothing."""
-    cell = output.find_parent(class_="cell_output") or output
-    image = cell.img
-    return f'<img src="{image["src"]}" alt="">' if image else ""
 
 
 def write_cards(app, error: Exception | None) -> None:

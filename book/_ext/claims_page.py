@@ -7,7 +7,7 @@ from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
-from claims import THIS_RUN, notebooks_of, parse_check, places_in
+from claims import notebooks_of, parse_check
 from page_text import ARMS, interval, number, table
 
 MARKS = {
@@ -95,9 +95,11 @@ def entry(claim: dict, verdict: dict) -> str:
     lines += [f"> {quote}{claim['where']}.{moment}", ""]
     checks = [check_in_words(check, claim["id"]) for check in claim.get("checks", [])]
     if checks:
-        lines += [f"*Check.* {'; '.join(checks)}.", ""]
+        words = "; ".join(checks)
+        lines += [f"*Check.* {words[0].upper()}{words[1:]}.", ""]
     if verdict["why"]:
-        lines += [f"*Why.* {verdict['why'].capitalize()}.", ""]
+        why = verdict["why"]
+        lines += [f"*Why.* {why[0].upper()}{why[1:]}.", ""]
     for setup in verdict["setups"]:
         measured = measured_in_words(claim, setup)
         lines.append(f"- {mark(setup['verdict'])} {setup['setup']}: {measured}")

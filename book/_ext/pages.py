@@ -49,8 +49,8 @@ def join_parts(parts: Sequence[NotebookNode], names: Sequence[str]) -> NotebookN
         title = next(cell for cell in part.cells if cell.cell_type == "markdown")
         title.source = f"({label_of(name)})=\n{title.source}"
         cells += part.cells
-    metadata = next((part.metadata for part in parts if part.metadata), {})
-    return new_notebook(cells=cells, metadata=metadata)
+    executed = [part for part in parts if part.metadata]
+    return new_notebook(cells=cells, metadata=executed[0].metadata if executed else {})
 
 
 def text_part(markdown: str) -> NotebookNode:
@@ -114,7 +114,7 @@ def banner(line: str, name: str, parameters: Mapping[str, Any]) -> NotebookNode:
         ":class-container: provenance\n\n"
         f"{{download}}`The executed notebook <{files}/executed.ipynb>` and "
         f"{{download}}`all of its numbers <{files}/metrics.json>`. What each parameter means is "
-        "said beside its default in the notebook; [Status](../status.md) has packages and times.\n\n"
+        "said beside its default in the notebook; [Status](../status.md) has the packages.\n\n"
         f"```python\n{values}\n```\n:::",
         id="provenance",
     )

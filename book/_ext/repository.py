@@ -60,7 +60,9 @@ def read_citation(app, config) -> None:
     config.myst_substitutions |= {
         "citation": citation,
         "bibtex": bibtex(citation),
-        "repository_line": f"[The repository]({url})." if url else "Its repository is not yet public.",
+        "repository_line": f"[The repository]({url})."
+        if url
+        else "Its repository is not yet public.",
     }
 
 

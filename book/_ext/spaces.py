@@ -1,11 +1,11 @@
-"""Spaces at which no line breaks: between a number and what it counts."""
+"""Spaces at which no line breaks: between a number, also one filled in, and what it counts."""
 
 import re
 
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
-BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|dB|px|MB|GB|kB|ms|s|h)(?!\w))")
+BEFORE_UNIT = re.compile(r"(?:(?<=\d)|^) (?=(?:%|dB|px|MB|GB|kB|ms|s|h)(?!\w))")
 
 
 class KeepUnits(SphinxTransform):

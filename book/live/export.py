@@ -149,7 +149,9 @@ def write_still(machine: Machine, photo: str, folder: Path) -> None:
     added = (x_jnd - x0).mean(1)
     colours = mpl.colormaps[CHANGES]((added / reach_of(added) / 2 + 0.5)[0].numpy(), bytes=True)
     # lossless, or the change would have specks of other colours
-    Image.fromarray(np.hstack([picture, colours[..., :3]])).save(folder / "still.webp", lossless=True)
+    Image.fromarray(np.hstack([picture, colours[..., :3]])).save(
+        folder / "still.webp", lossless=True
+    )
 
 
 def unfolded() -> nn.Sequential:

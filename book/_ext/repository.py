@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import yaml
 
 DESCRIPTION = (
-    "How little must a photo change before a neural network calls it something else? A paper of 2020 "
-    "rebuilt and judged claim by claim; try it on a photo of your own."
+    "How little must a photo change before a neural network calls it something else? A paper of "
+    "2020 rebuilt and judged claim by claim; try it on a photo of your own."
 )
 
 

@@ -33,7 +33,7 @@ PATH = 0.9  # where on the axis the path ends, of 1
 END = 0.98  # where the end of the run stands
 TICKS = 1000  # of the slider, which is as long as the axis
 QUALITY = 45  # of the strips as WebP
-QUALITY_OF_CHANGES = 60
+QUALITY_OF_CHANGES = 40
 
 PAGE = Template("""
 <figure class="viewer" style="--frames: $frames; --at: $at; --k: $k; --K: $K">
@@ -66,16 +66,16 @@ $paths
 </div>
 <output aria-live="off">$text</output>
 <script type="application/json">$photos</script>
-<figcaption><p><span class="caption-text">The photo at iteration <em>k</em> with the three \
-penalties and without, and what was added so far, amplified: red is more, blue is less, mean of the \
-channels. Below, the network&rsquo;s confidence; right of the gap, the end of a longer run in larger \
-steps. The slider has its finest steps around <em>K</em>; <em>Blink</em> alternates with the \
-original.</span></p>
+<figcaption><p><span class="caption-text">The photo at iteration <em>k</em> with the \
+three penalties and without, and what was added so far, amplified: red is more, blue is less, mean \
+of the channels. Below, the network&rsquo;s confidence; right of the gap, the end of a longer run \
+in larger steps. The slider has its finest steps around <em>K</em>; <em>Blink</em> alternates with \
+the original.</span></p>
 <div class="legend"><p>$provenance</p></div></figcaption>
 </figure>
 """)
 ALT = {
-    "photo": "The photo as the machine gets it, {} regularisation: up to K to the eye the same photo",
+    "photo": "The photo {} regularisation: up to K, to the eye, the same as the original",
     "change": "What was added to the photo {} regularisation, amplified: red is more, blue is less",
 }
 

@@ -51,10 +51,10 @@ ATTACKS = {
         f"x(K), α = {alpha:g}": partial(jnd.attack, alpha=alpha, max_iter=STEPS)
         for alpha in (0.001, 0.004, 0.016)
     },
-    "ALMA, adv-lib": partial(alma, num_steps=STEPS, init_lr_distance=0.1),
-    "PDGD, adv-lib": partial(pdgd, num_steps=STEPS),
     "FMN, adv-lib": partial(fmn, norm=2, steps=STEPS),
     "FMN, foolbox": partial(foolbox_wrapper, partial(L2FMNAttack, steps=STEPS)),
+    "ALMA, adv-lib": partial(alma, num_steps=STEPS, init_lr_distance=0.1),
+    "PDGD, adv-lib": partial(pdgd, num_steps=STEPS),
     "TR, adv-lib": tr,
 }
 

@@ -158,7 +158,9 @@ def visibility_maps(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[s
         draw_picture(axes[i, 0], x0[i])
         axes[i, 0].set_ylabel(name)
         for axis, images in zip(axes[i, 1:], changed.values(), strict=True):
-            lost = axis.imshow(visibility(x0[i], images[i]), cmap="magma", vmin=0, vmax=MOST_LOST)
+            lost = axis.imshow(
+                visibility(x0[i], images[i]).numpy(), cmap="magma", vmin=0, vmax=MOST_LOST
+            )
             axis.set(xticks=[], yticks=[])
     figure.colorbar(lost, ax=axes, shrink=0.8, extend="max", label=f"JOD lost, {STRICTEST}")
     return figure

@@ -8,18 +8,22 @@ predictor for image, video and display distortions", ACM Trans. Graphics 43(4), 
 doi:10.1145/3658144.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import pandas as pd
 import torch
-from pycvvdp import cvvdp
 from torch import Tensor
 
 from companion.bisection import bisect
 from companion.style import is_small
 from companion.tables import MOMENTS, arm_title
 from jnd.trajectory import Recording
+
+# the library imports torch's compiler of extensions, which would warn where there is no GPU
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+from pycvvdp import cvvdp  # noqa: E402
 
 DISPLAYS = {
     "Full HD monitor": "standard_fhd",
@@ -111,12 +115,12 @@ class Onlooker:
         quality: x(0) and images (B, 3, H, W) -> their JOD, (B,).
 
     Attributes:
-        jod: (len(ks), B), once the descent is done.
+        jods: (len(ks), B), once the descent is done.
         K: (B,) int64, the first k that people would notice; -1: none of ``ks``.
         x: (B, 3, H, W), that image; NaN where K is -1.
     """
 
-    jod: Tensor
+    jods: Tensor
     K: Tensor
     x: Tensor
 
@@ -130,12 +134,12 @@ class Onlooker:
             return
         x0 = recording.x0
         kept = recording.kept  # part of the recording's state, so that it survives a checkpoint
-        self.jod = kept.setdefault("jod", x0.new_full((len(self.ks), len(x0)), torch.nan))
+        self.jods = kept.setdefault("jod", x0.new_full((len(self.ks), len(x0)), torch.nan))
         self.K = kept.setdefault("K_of_people", torch.full_like(recording.K_unrounded, -1))
         self.x = kept.setdefault("x_of_people", torch.full_like(x0, torch.nan))
         number = self.ks.index(k)
-        self.jod[number] = self.quality(x0, recording.shown)
-        first = (self.jod[number] <= SEEN) & (self.K < 0)
+        self.jods[number] = self.quality(x0, recording.shown)
+        first = (self.jods[number] <= SEEN) & (self.K < 0)
         if first.any():
             before = kept.get("x_seen_before", x0)[first]
             k_before = self.ks[number - 1] if number else 0

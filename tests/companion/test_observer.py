@@ -117,7 +117,7 @@ def test_the_K_of_people_on_a_straight_path(straight):
     walk(*straight, onlooker)
     assert onlooker.K.tolist() == [79, 16, -1]  # to 70/32 and 20/32 of an update
     expected = 10 - SLOPE * torch.tensor([1, 10, 30, 100])[:, None] * steps
-    assert torch.allclose(onlooker.jod, expected)
+    assert torch.allclose(onlooker.jods, expected)
     seen = distance(onlooker.x[:2], recording.x0[:2])
     assert torch.allclose(seen, torch.full((2,), 1 / SLOPE).double(), atol=70 / 32)
     assert (made_quality(recording.x0, onlooker.x)[:2] <= SEEN).all() and onlooker.x[
@@ -135,7 +135,7 @@ def test_an_onlooker_continues_where_another_was(straight):
     second.restore({name: tensor.clone() for name, tensor in first.state.items()})
     resumed = Onlooker([1, 10, 30, 100], made_quality)
     walk(second, direction, steps, resumed)
-    assert torch.equal(resumed.K, whole.K) and torch.equal(resumed.jod, whole.jod)
+    assert torch.equal(resumed.K, whole.K) and torch.equal(resumed.jods, whole.jods)
     assert torch.equal(resumed.x[:2], whole.x[:2])
 
 

@@ -82,7 +82,7 @@ def people_values(
         values[arm] = {
             "alpha": alpha,
             "k": looked.ks,
-            "JOD": looked.jod,
+            "JOD": looked.jods,
             "K": looked.K,
             "jnd": jnd,
             "ratio": torch.where(looked.K < 0, largest, jnd) / machine[arm],

@@ -5,7 +5,8 @@ FILES = {
     "reading": "choices.png by-weight.png towards.csv readings.csv metrics.json",
     "imagenet": "flow-time.png fig1.png jod-flow-time.png people.csv jod.csv seen.png fig2-a.png "
     "fig2-b.png perturbation.png perturbation-end.png k.png terms.csv k-of-pictures.png "
-    "in-8-bits.csv table1.csv alone.csv viewer.json viewer.safetensors images.safetensors metrics.json",
+    "in-8-bits.csv table1.csv alone.csv viewer.json viewer.safetensors images.safetensors "
+    "metrics.json",
     "pictures": "ways.csv found.png side-by-side.png survival.png survives.csv saved metrics.json",
     "derivation": "plateau.csv trap.csv trap.png drift.csv rest.csv alpha.png predictions.png "
     "metrics.json",

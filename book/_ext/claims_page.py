@@ -21,14 +21,17 @@ MARKS = {
 """Verdict -> how it is shown; in this order."""
 # keys of the results in words, where they are not words themselves
 KEYS = {
-    "arms": "", "many": "", "quality": "", "table1": "", "table2": "", "loss_ratio": "",
+    "arms": "", "many": "", "quality": "", "table1": "", "table2": "", "paths": "", "ratio": "",
     "jnd": "at x(K)", "end": "at the end", "matched": "PSNR matched by choice",
     "full": "all three terms", "l2": "distance only", "none": "unregularised",
     "box": "box and class", "class": "class only",
     "box, full": "box and class, all three terms", "class, full": "class only, all three terms",
     "box, none": "box and class, unregularised", "class, none": "class only, unregularised",
     "test": "mean difference, with − without", "gain": "what all three terms add",
-    "least": "x(K)", "ratio": "times the least change known",
+    "least": "times the least change known", "loss_ratio": "loss, times that of x(K)",
+    "change_ratio": "size of the change, times that of x(K)", "change": "size of the change",
+    "jod": "JOD", "people": "the change that people notice, times the machine's",
+    "to the end": "on the path to the end",
     "noticed_at_end": "the answer has changed at the end",
     "stays_adversarial": "the answer stays changed", "confidence_at_K": "confidence at x(K)",
     "target_confidence_at_end": "confidence in the wrong answer at the end",
@@ -40,6 +43,7 @@ KEYS = {
 # outputs of the notebooks by which claims are judged
 OUTPUTS = {
     "fig1": "Fig. 1", "fig2-a": "Fig. 2", "fig3": "Fig. 3", "fig4": "Fig. 4", "table1": "Table I",
+    "jod": "JOD", "jod-flow-time": "JOD along the path", "people": "What people would notice",
     "table2": "Table II", "flow-time": "PSNR along the path", "k": "K and JND(M)",
     "terms": "BR and TV", "in-8-bits": "Saved in 8 bits", "gap": "How near the least",
     "verdict": "Photo by photo", "paired-test": "The paired test", "differences": "The differences",
@@ -55,30 +59,36 @@ def claims_page(claims: list[dict], verdicts: Mapping[str, dict]) -> SimpleNames
         verdicts: id of a claim -> its verdict in this run.
 
     Returns:
-        ``groups``, the paper's statements by their verdict, and ``ours``, our own; ``numbers``, its
-        printed numbers; ``score``, a bar of how many statements there are of each verdict;
+        ``groups``, the paper's statements by their verdict; ``follow_up``, those of the authors'
+        follow-up, and ``ours``, our own; ``numbers``, the printed numbers; ``score``, a bar of how many statements there are of each verdict;
         ``summary``, the same in words; ``count``, of these.
     """
     numbers = [claim for claim in claims if claim["kind"] == "number"]
     ours = [claim for claim in claims if "ours" in claim]
-    statements = [claim for claim in claims if claim not in numbers and claim not in ours]
+    follow_up = [claim for claim in claims if "follow_up" in claim]
+    statements = [claim for claim in claims if claim not in [*numbers, *ours, *follow_up]]
     words = [verdicts[claim["id"]]["verdict"] for claim in statements]
     groups = []
     for verdict in filter(words.count, MARKS):
         members = [claim for claim in statements if verdicts[claim["id"]]["verdict"] == verdict]
-        entries = "\n\n".join(entry(claim, verdicts[claim["id"]]) for claim in members)
+        entries = entry_list(members, verdicts)
         groups.append(
             f'<div class="claims-group" id="{css_class(verdict)}">\n'
             f"<h3>{MARKS[verdict]} ({len(members)})</h3>\n\n{entries}\n\n</div>"
         )
     return SimpleNamespace(
         groups="\n\n".join(groups),
-        ours="\n\n".join(entry(claim, verdicts[claim["id"]]) for claim in ours),
+        follow_up=entry_list(follow_up, verdicts),
+        ours=entry_list(ours, verdicts),
         numbers="\n\n".join(printed_numbers(claim, verdicts[claim["id"]]) for claim in numbers),
         score=score(words),
         summary=counts(words),
         count=len(statements),
     )
+
+
+def entry_list(claims: list[dict], verdicts: Mapping[str, dict]) -> str:
+    return "\n\n".join(entry(claim, verdicts[claim["id"]]) for claim in claims)
 
 
 def entry(claim: dict, verdict: dict) -> str:

@@ -17,7 +17,7 @@ from companion.provenance import provenance_line
 
 PAGES = {
     "idea": ["idea.ipynb", "method.md"],
-    "imagenet": ["real-photos.md", "imagenet.ipynb"],
+    "imagenet": ["real-photos.md", "imagenet.ipynb", "prediction.md"],
     "cifar10": ["real-cifar10.md", "cifar10.ipynb"],
     "detection": ["detection.ipynb", "real-road.md"],
     "reading": ["reading.ipynb", "derivation.ipynb"],

@@ -60,7 +60,8 @@ def claims_page(claims: list[dict], verdicts: Mapping[str, dict]) -> SimpleNames
 
     Returns:
         ``groups``, the paper's statements by their verdict; ``follow_up``, those of the authors'
-        follow-up, and ``ours``, our own; ``numbers``, the printed numbers; ``score``, a bar of how many statements there are of each verdict;
+        follow-up, and ``ours``, our own; ``numbers``, the printed numbers; ``score``, a bar of how
+        many statements there are of each verdict;
         ``summary``, the same in words; ``count``, of these.
     """
     numbers = [claim for claim in claims if claim["kind"] == "number"]

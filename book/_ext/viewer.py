@@ -207,11 +207,14 @@ class KeptPhoto:
         main = self.main
         places = [*(PATH * k / main.k[-1] for k in main.k), END]
         known = main.frame_of_K is not None
+        target = self.names[1]
+        if main.answer:
+            target += f" (at K {main.answer})"
         return {
             "photo": self.photo.replace("_", " "),
             "summary": self.summary(),
             "strips": [images + self.file(arm, kind) for kind in ALT for arm in self.arms],
-            "names": [self.names[0], main.answer or self.names[1]],
+            "names": [self.names[0], target],
             "steps": [{"k": k, "text": self.text(frame)} for frame, k in enumerate(places)],
             "paths": [path for arm in self.arms.values() for path in arm.svg_paths()],
             "start": main.frame_of_K if known else len(main.k) - 1,

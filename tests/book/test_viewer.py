@@ -70,7 +70,9 @@ def test_the_page_begins_at_K_names_the_new_class_and_draws_all_k(results):
     content = html.split('<script type="application/json">')[1].split("</script>")[0]
     (photo,) = json.loads(content)
     assert photo["start"] == 1 and photo["K"] == pytest.approx(0.3)
-    assert photo["names"] == ["cat", "tiger"] and len(photo["paths"]) == 4
+    assert (
+        photo["names"] == ["cat", "strongest other class (at K tiger)"] and len(photo["paths"]) == 4
+    )
     assert photo["paths"][0].count(",") == 10 + 1  # and a dash for the end
     assert 'name="photo"' not in html  # there is no choice
 

@@ -150,7 +150,7 @@ def gap(metrics: Mapping[str, Any]) -> str:
     """Return how many times the least known the descent's JND is: the notebook "comparison"."""
     titles = {
         "x(K)": "at $x(K)$",
-        "border": "at the border",
+        "border": "at the decision boundary",
         "limit": "in the limit of small steps",
     }
     return table(

@@ -17,7 +17,7 @@ GLOSSARY = "glossary"
 WITHOUT_TERMS = {GLOSSARY, "api", "bibliography"}
 NOT_TEXT = (
     nodes.title, nodes.reference, nodes.literal, nodes.math, nodes.FixedTextElement, nodes.raw,
-    addnodes.pending_xref, nodes.table, nodes.block_quote,
+    addnodes.pending_xref, nodes.table, nodes.block_quote, nodes.rubric,
 )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ document.addEventListener("DOMContentLoaded", () => {
     ".citation-list", // a list whose entries are no list items but have a role of their own
   ];
   document.querySelectorAll(noRole.join()).forEach((element) => element.setAttribute("role", "none"));
+  // the theme's triangle before pages below a page
+  document.querySelectorAll("summary:has(.toctree-toggle)").forEach((line) => line.setAttribute("aria-label", "Pages below"));
   // folded code is called what its line shows
   document.querySelectorAll("details.hide > summary").forEach((line) => line.removeAttribute("aria-label"));
 });

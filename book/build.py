@@ -17,8 +17,9 @@ from pathlib import Path
 import nbformat
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path[:0] = [str(Path(__file__).parent / room) for room in ("_ext", "ledger")]
 from pages import make_page
+from rebuild import results_of
 
 BOOK = Path(__file__).resolve().parent
 
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--profile", default="bundled", help="whose results to show")
     parser.add_argument("--results", type=Path, default=BOOK.parent / "results", metavar="DIR")
     parser.add_argument("--out", type=Path, default=BOOK, metavar="DIR", help="gets _build/html")
+    parser.add_argument("--archive", type=Path, metavar="FILE", help="show its results instead")
     parser.add_argument("--pdf", action="store_true", help="print it too; needs Chromium")
     args = parser.parse_args()
     browser = chromium()
@@ -92,6 +94,12 @@ def main() -> None:
         sys.exit("--pdf needs Chromium on the PATH: apt-get install chromium")
 
     results = args.results.resolve() / args.profile
+    unpacked = tempfile.TemporaryDirectory()
+    if args.archive:
+        try:
+            results = results_of(args.archive, Path(unpacked.name))
+        except (OSError, ValueError) as error:
+            sys.exit(f"refused: {error}")
     live = args.results.resolve() / "live"
     gather(results)
     if not (live / "settings.js").exists():

@@ -163,6 +163,7 @@ rule book:
         JND,
         COMPANION,
         Path("data/measured").glob("*.json"),
+        Path("data/replications").glob("*.json"),
         "data/speed.json",
         "data/scale.json",
         "data/paper_cost.json",

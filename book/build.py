@@ -17,7 +17,8 @@ from pathlib import Path
 import nbformat
 import yaml
 
-sys.path[:0] = [str(Path(__file__).parent / room) for room in ("_ext", "ledger")]
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.insert(0, str(Path(__file__).parent / "ledger"))
 from pages import make_page
 from rebuild import results_of
 

@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from io import BytesIO
+from mimetypes import guess_type
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,10 +33,9 @@ from companion.registry import registered
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
 from claims import judge_all
-from unpack import FORMAT
+from unpack import FORMAT, read_json
 
-COPIED = ("*.csv", "metrics.json")
-VIEWER = ("viewer.json", "viewer.safetensors")  # the slider's images
+VIEWER = ("viewer.json", "viewer.safetensors")  # the images of the slider
 # licences of data/registry.yaml under which we pass photos on
 LICENCES = {
     "public domain",
@@ -44,13 +44,6 @@ LICENCES = {
     "the authors permit use and publication, and ask for the citation",
 }
 LOCKS = ("requirements.lock", "torch.lock")
-TYPES = {
-    ".csv": "text/csv",
-    ".ipynb": "application/x-ipynb+json",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".safetensors": "application/octet-stream",
-}
 
 
 def make_archive(results: Path, folder: Path) -> Path:
@@ -60,55 +53,45 @@ def make_archive(results: Path, folder: Path) -> Path:
         results: the profile's folder in results/.
         folder: gets ``results-PROFILE-COMMIT.zip``.
     """
-    paths = sorted(results.glob("*/metrics.json"))
-    if not paths:
+    metrics = {path.parent.name: read_json(path) for path in sorted(results.glob("*/metrics.json"))}
+    if not metrics:
         raise FileNotFoundError(f"{results} has no results: make reproduce PROFILE={results.name}")
-    provenances = {
-        path.parent.name: json.loads(path.read_text("utf-8"))["provenance"] for path in paths
+    facts = facts_of(metrics)
+    run: dict[str, Any] = {
+        "format": FORMAT,
+        "profile": results.name,
+        "locks": {name: sha256(ROOT / name) for name in LOCKS},
+        "x0_sha256": {},
     }
     with TemporaryDirectory() as staging:
         staged = Path(staging)
-        run = facts(provenances)
-        for notebook, provenance in provenances.items():
-            target = staged / notebook
-            target.mkdir()
-            stage(results / notebook, target, may_be_passed_on(provenance))
-            if (target / "images.safetensors").exists():
-                run["x0_sha256"][notebook] = originals_hashes(results / notebook)
+        for notebook, content in metrics.items():
+            stage(results / notebook, staged / notebook, may_be_passed_on(content["provenance"]))
+            images = results / notebook / "images.safetensors"
+            if images.exists():
+                x0 = load_file(images)["x0"]
+                run["x0_sha256"][notebook] = [image_hash(image) for image in x0]
         verdicts = {verdict.id: verdict.verdict for verdict in judge_all(results)}
-        (staged / "claims.json").write_text(json.dumps(verdicts, indent=1), "utf-8")
-        (staged / "run.json").write_text(json.dumps(run, indent=1), "utf-8")
+        for name, content in {"claims": verdicts, "run": run}.items():
+            (staged / f"{name}.json").write_text(json.dumps(content, indent=1), "utf-8")
+        commits = facts["commits"]
+        commit = commits[0][:12] if len(commits) == 1 else "mixed"
         folder.mkdir(exist_ok=True)
-        commit = run["commits"][0][:12] if len(run["commits"]) == 1 else "mixed"
         archive = folder / f"results-{results.name}-{commit}.zip"
         with replacing(archive) as part:
-            describe(staged, run).write_zip(part)
+            describe(staged, results.name, facts).write_zip(part)
     return archive
 
 
-def facts(provenances: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what run.json says of a run: when, where and from what it was made."""
-    runs = provenances.values()
+def facts_of(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return from which commits, when and on what the numbers of a run were made."""
+    runs = [content["provenance"] for content in metrics.values()]
     commits = sorted({run["commit"] for run in runs})
-    weights = {}
-    photos = {}
-    for run in runs:
-        names = run["machine"].split(", ")
-        weights |= dict(zip(names, run["machine_sha256"].split(", "), strict=True))
-        photos |= run["data_sha256"]
     return {
-        "format": FORMAT,
-        "profile": next(iter(runs))["profile"],
         "commits": commits,
         "clean": not any(commit == "unknown" or commit.endswith("+") for commit in commits),
         "date": max(run["date"] for run in runs),
         "devices": sorted({run["device"] for run in runs}),
-        "packages": next(iter(runs))["packages"],
-        "locks": {name: sha256(ROOT / name) for name in LOCKS},
-        "weights": weights,
-        "photos": photos,
-        "not_passed_on": [name for name, run in provenances.items() if not may_be_passed_on(run)],
-        "x0_sha256": {},
     }
 
 
@@ -125,15 +108,18 @@ def stage(source: Path, target: Path, passed_on: bool) -> None:
 
     Left out are checkpoints, pictures that the notebook saved, and the images just before K.
     """
+    target.mkdir()
     notebook = nbformat.read(source / "executed.ipynb", as_version=4)
     notebook.metadata.pop("papermill", None)  # it has paths of that machine
     shown = None if passed_on else drawings(notebook)
     if shown is not None:
         grey_out(notebook, shown)
     nbformat.write(notebook, target / "executed.ipynb")
-    for pattern in (*COPIED, *(VIEWER if passed_on else ())):
-        for path in source.glob(pattern):
-            shutil.copy(path, target)
+    names = [path.name for path in source.glob("*.csv")]
+    if passed_on:
+        names += [name for name in VIEWER if (source / name).exists()]
+    for name in ["metrics.json", *names]:
+        shutil.copy(source / name, target)
     for path in source.glob("*.png"):
         if shown is None or path.stem in shown:
             shutil.copy(path, target)
@@ -152,12 +138,8 @@ def changes(images: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return differences | {"x0_norm": vector_norm(x0.flatten(1), dim=1)}
 
 
-def originals_hashes(source: Path) -> list[str]:
-    """Return the SHA-256 of each x(0), of its pixels as float32."""
-    return [image_hash(x) for x in load_file(source / "images.safetensors")["x0"]]
-
-
 def image_hash(image: Tensor) -> str:
+    """Return the SHA-256 of an image's pixels."""
     return hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()
 
 
@@ -193,24 +175,24 @@ def grey_picture() -> bytes:
     return buffer.getvalue()
 
 
-def describe(staged: Path, run: Mapping[str, Any]) -> ROCrate:
+def describe(staged: Path, profile: str, facts: Mapping[str, Any]) -> ROCrate:
     """Describe all files of a folder as an RO-Crate, with the software and the run."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     crate = ROCrate()
-    crate.name = f"Results of the profile {run['profile']}: {citation['title']}"
+    crate.name = f"Results of the profile {profile}: {citation['title']}"
     crate.description = (
-        f"Numbers, tables, figures and images of one run on {', '.join(run['devices'])}, to be "
+        f"Numbers, tables, figures and images of one run on {', '.join(facts['devices'])}, to be "
         "checked by `make verify` and made into a book by `make book`"
     )
     crate.license = citation["license"]
-    crate.datePublished = run["date"]
+    crate.datePublished = facts["date"]
     software = {
         "@type": "SoftwareSourceCode",
         "name": citation["title"],
         "version": citation["version"],
         "license": citation["license"],
         "author": [author["name"] for author in citation["authors"]],
-        "identifier": run["commits"],
+        "identifier": facts["commits"],
     }
     if "repository-code" in citation:
         software["codeRepository"] = citation["repository-code"]
@@ -218,13 +200,13 @@ def describe(staged: Path, run: Mapping[str, Any]) -> ROCrate:
     files = []
     for path in sorted(path for path in staged.rglob("*") if path.is_file()):
         properties = {
-            "encodingFormat": TYPES[path.suffix],
+            "encodingFormat": guess_type(path)[0] or "application/octet-stream",
             "contentSize": str(path.stat().st_size),
             "sha256": sha256(path),
         }
         destination = path.relative_to(staged).as_posix()
         files.append(crate.add_file(path, destination, properties=properties))
-    action = {"name": f"The profile {run['profile']}", "endTime": run["date"]}
+    action = {"name": f"The profile {profile}", "endTime": facts["date"]}
     crate.add_action(code, "#run", result=files, properties=action)
     return crate
 

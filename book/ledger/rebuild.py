@@ -6,6 +6,7 @@ shown, and outputs without scripts, links or foreign markup.
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import bleach
@@ -15,7 +16,6 @@ from nbformat.v4 import new_output
 
 from claims import judge_all
 from companion.checkout import ROOT
-from dataclasses import asdict
 from pages import tags
 from unpack import Refused, is_plain, read_json, unpack
 
@@ -30,16 +30,16 @@ def results_of(archive: Path, folder: Path) -> Path:
         Refused: it is no sound archive, or was run from notebooks with another text.
     """
     results = unpack(archive, folder)
-    commits = ", ".join(read_json(results / "run.json")["commits"])
     for executed in results.glob("*/executed.ipynb"):
         name = executed.parent.name
         try:
             theirs = nbformat.read(executed, as_version=4)
             page = harmless(theirs, nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4))
         except (OSError, ValueError, AttributeError, KeyError) as error:
+            commit = read_json(executed.with_name("metrics.json"))["provenance"]["commit"]
             raise Refused(
-                f"{name}/executed.ipynb is not our notebook {name} ({error}); check out what it "
-                f"was run from: {commits}"
+                f"{name}/executed.ipynb is not the notebook {name} of this checkout ({error}); "
+                f"check out the commit that it was run from, {commit}"
             ) from error
         nbformat.write(page, executed)
     verdicts = [asdict(verdict) for verdict in judge_all(results)]

@@ -26,7 +26,12 @@ NAMES = re.compile(
     rf"{METADATA}|run\.json|claims\.json|[a-z0-9_]+/[a-z0-9_.-]+\.(csv|ipynb|json|png|safetensors)"
 )
 MARKUP = re.compile(r"[<>{}\[\]`\\$|]")
-REQUIRED = ("run.json", "claims.json", "imagenet/metrics.json")
+WITH_IMAGES = ("imagenet", "cifar10", "detection")
+REQUIRED = (
+    *("run.json", "claims.json"),
+    *(f"{name}/metrics.json" for name in WITH_IMAGES),
+    *(f"{name}/images.safetensors" for name in WITH_IMAGES),
+)
 
 
 class Refused(ValueError):

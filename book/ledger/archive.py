@@ -74,8 +74,8 @@ def make_archive(results: Path, folder: Path) -> Path:
         verdicts = {verdict.id: verdict.verdict for verdict in judge_all(results)}
         for name, content in {"claims": verdicts, "run": run}.items():
             (staged / f"{name}.json").write_text(json.dumps(content, indent=1), "utf-8")
-        commits = facts["commits"]
-        commit = commits[0][:12] if len(commits) == 1 else "mixed"
+        commit = facts["commits"][0] if len(facts["commits"]) == 1 else "mixed"
+        commit = commit[:12] + "+" * commit.endswith("+")
         folder.mkdir(exist_ok=True)
         archive = folder / f"results-{results.name}-{commit}.zip"
         with replacing(archive) as part:

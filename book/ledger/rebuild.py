@@ -30,36 +30,43 @@ def results_of(archive: Path, folder: Path) -> Path:
         Refused: it is no sound archive, or was run from notebooks with another text.
     """
     results = unpack(archive, folder)
-    for executed in results.glob("*/executed.ipynb"):
-        name = executed.parent.name
-        try:
-            theirs = nbformat.read(executed, as_version=4)
-            page = harmless(theirs, nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4))
-        except (OSError, ValueError, AttributeError, KeyError) as error:
-            commit = read_json(executed.with_name("metrics.json"))["provenance"]["commit"]
-            raise Refused(
-                f"{name}/executed.ipynb is not the notebook {name} of this checkout ({error}); "
-                f"check out the commit that it was run from, {commit}"
-            ) from error
-        nbformat.write(page, executed)
-    verdicts = [asdict(verdict) for verdict in judge_all(results)]
+    try:
+        for executed in results.glob("*/executed.ipynb"):
+            nbformat.write(page_of(executed), executed)
+        verdicts = [asdict(verdict) for verdict in judge_all(results)]
+    except Refused:
+        raise
+    except Exception as error:  # whatever a stranger's files lead to
+        raise Refused(f"no book can be made of it ({error!r}); run the notebooks again") from error
     (results / "claims.json").write_text(json.dumps(verdicts), "utf-8")
     return results
 
 
-def harmless(theirs: NotebookNode, ours: NotebookNode) -> NotebookNode:
-    """Put the code and the outputs of an executed notebook into a copy of ours."""
-    cells = [cell for cell in theirs.cells if "injected-parameters" not in tags(cell)]
-    for cell, executed in zip(ours.cells, cells, strict=True):
-        if cell.cell_type != executed.cell_type:
-            raise ValueError("its cells are others")
+def page_of(executed: Path) -> NotebookNode:
+    """Return our notebook with the code and outputs of theirs, which must have the same text."""
+    name = executed.parent.name
+    theirs = nbformat.read(executed, as_version=4)
+    ours = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    if text_of(theirs) != text_of(ours):
+        commit = read_json(executed.with_name("metrics.json"))["provenance"]["commit"]
+        raise Refused(
+            f"{name} has another text in this checkout; check out the commit of the run, {commit}"
+        )
+    for cell, run in zip(ours.cells, own_cells(theirs), strict=True):
         if cell.cell_type == "code":
-            cell.source = executed.source
-            cell.execution_count = None
-            cell.outputs = [plain_output(o) for o in executed.outputs]
-        elif cell.source != executed.source:
-            raise ValueError(f"its text differs at {executed.source[:40]!r}")
+            cell.source = run.source
+            cell.outputs = [plain_output(output) for output in run.outputs]
     return ours
+
+
+def own_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if "injected-parameters" not in tags(cell)]
+
+
+def text_of(notebook: NotebookNode) -> list[str | None]:
+    """Return the Markdown of each cell, None for code."""
+    cells = own_cells(notebook)
+    return [None if cell.cell_type == "code" else cell.source for cell in cells]
 
 
 def plain_output(output: NotebookNode) -> NotebookNode:

@@ -3,12 +3,13 @@
 Photos, machines and their sizes are those of the profile in this checkout, never of an archive.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.linalg import vector_norm
 
@@ -62,6 +63,33 @@ def photos_at_hand(notebook: str, parameters: Mapping[str, Any]) -> dict[str, Te
 
 def by_hash(images: Tensor) -> dict[str, Tensor]:
     return {image_hash(image): image for image in images}
+
+
+def load_images(file: Path, photos: Images, hashes: Sequence[str]) -> tuple[Images, Tensor, Images]:
+    """Read the images of a notebook, or the changes that stand for them.
+
+    Args:
+        file: images.safetensors of an archive.
+        photos: from :func:`photos_at_hand`.
+        hashes: of each x(0).
+
+    Returns:
+        x − x(0) by name, the norm of each x(0), and the images; none of these where neither the
+        file nor ``photos`` has x(0).
+    """
+    stored = load_file(file)
+    if "x0" in stored:
+        x0 = stored.pop("x0")
+        images = stored
+        changes = {name: image - x0 for name, image in stored.items()}
+    else:
+        norm = stored.pop("x0_norm")
+        if not photos:
+            return stored, norm, {}
+        x0 = torch.stack([photos[sha256] for sha256 in hashes])
+        changes = stored
+        images = {name: x0 + change for name, change in stored.items()}
+    return changes, vector_norm(x0.flatten(1), dim=1), {"x0": x0, **images}
 
 
 def values_of_changes(changes: Images, x0_norm: Tensor) -> dict[str, Any]:

@@ -16,16 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
-from torch.linalg import vector_norm
-
-from archive import facts_of
+from archive import facts_of, image_hash
 from companion.checkout import data_folder, read_data
 from companion.files import sha256, write_atomically
 from companion.parameters import profile_parameters
 from companion.provenance import plain
-from recompute import answers, by_hash, photos_at_hand, values_of_changes, values_of_images
+from recompute import answers, load_images, photos_at_hand, values_of_changes, values_of_images
 from unpack import WITH_IMAGES, Refused, read_json, unpack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
@@ -77,7 +73,7 @@ def verify(results: Path, metrics: Mapping[str, Any]) -> Report:
         parameters = profile_parameters(notebook, results.name)
         check_parameters(report, notebook, content["provenance"]["parameters"], parameters)
         if notebook in WITH_IMAGES:
-            check_images(report, results, content, parameters, hashes[notebook])
+            check_images(report, results / notebook, content, parameters, hashes[notebook])
     report.verdicts = {verdict.id: verdict.verdict for verdict in judge_all(results)}
     theirs = read_json(results / "claims.json")
     for claim, verdict in report.verdicts.items():
@@ -98,36 +94,26 @@ def check_parameters(report: Report, notebook: str, theirs: Mapping, ours: Mappi
 
 def check_images(
     report: Report,
-    results: Path,
+    folder: Path,
     metrics: Mapping[str, Any],
     parameters: Mapping[str, Any],
     hashes: Sequence[str],
 ) -> None:
-    """Measure the images of a notebook and show them to its machine."""
-    notebook = metrics["provenance"]["notebook"]
+    """Measure the images in a notebook's folder and show them to its machine."""
+    notebook = folder.name
     values = metrics["values"]
-    images = load_file(results / notebook / "images.safetensors")
     photos = photos_at_hand(notebook, parameters)
     if not photos:
         report.notes.append(f"{notebook}: its photos are not at hand to be compared with x(0)")
     elif not photos.keys() >= {*hashes}:
         report.differences.append(f"{notebook}: x(0) is not the registered photo")
         return
-    if "x0" in images:
-        x0 = images["x0"]
-        if list(by_hash(x0)) != list(hashes):
-            report.differences.append(f"{notebook}: x0 has not the hashes in run.json")
-        changes = {name: image - x0 for name, image in images.items()}
-        norm = vector_norm(x0.flatten(1), dim=1)
-    else:
-        norm = images.pop("x0_norm")
-        changes = images
+    changes, norm, images = load_images(folder / "images.safetensors", photos, hashes)
     compare(report, notebook, values_of_changes(changes, norm), values)
-    if "x0" not in images and photos:
-        x0 = torch.stack([photos[sha256] for sha256 in hashes])
-        images = {"x0": x0, **{name: x0 + change for name, change in changes.items()}}
-    if "x0" not in images:
+    if not images:
         return
+    if [image_hash(image) for image in images["x0"]] != hashes:
+        report.differences.append(f"{notebook}: x0 has not the hashes in run.json")
     report.measured.append(notebook)
     compare(report, notebook, values_of_images(notebook, images), values)
     weights = metrics["provenance"]["machine_sha256"]

@@ -353,5 +353,12 @@ def test_a_notebook_with_another_text_is_refused(archive, tmp_path):
     first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "markdown")
     first["source"] = ["```{include} /etc/passwd\n```"]
     altered = rehashed(archive, tmp_path, {name: json.dumps(notebook).encode()})
-    with pytest.raises(Refused, match="idea/executed.ipynb .* check out the commit .* fedcba98"):
+    with pytest.raises(Refused, match="idea has another text .* the commit of the run, fedcba98"):
+        results_of(altered, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"cells": 7, "nbformat": 4, "nbformat_minor": 5}'])
+def test_a_broken_notebook_is_refused(archive, tmp_path, content):
+    altered = rehashed(archive, tmp_path, {"idea/executed.ipynb": content})
+    with pytest.raises(Refused, match="no book can be made of it"):
         results_of(altered, tmp_path / "out")

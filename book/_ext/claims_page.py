@@ -19,8 +19,11 @@ MARKS = {
 }
 """Verdict -> how it is shown; in this order."""
 GROUPS = {
-    "statements of the paper": lambda claim: claim["kind"] != "number" and "ours" not in claim,
+    "statements of the paper": lambda claim: (
+        claim["kind"] != "number" and not {"ours", "follow_up"} & claim.keys()
+    ),
     "printed numbers by table or figure": lambda claim: claim["kind"] == "number",
+    "the authors' follow-up": lambda claim: "follow_up" in claim,
     "our own": lambda claim: "ours" in claim,
 }
 

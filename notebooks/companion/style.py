@@ -74,8 +74,12 @@ def draw_picture(axis: Axes, image: Tensor) -> None:
     """Draw an image (3, H, W) in 0..255, or "not noticed" if it is NaN."""
     if _prepared(axis, image):
         pixels = eight_bit(image.detach()).to("cpu", torch.uint8).permute(1, 2, 0).numpy()
-        small = max(image.shape[1:]) <= 64  # shown pixel by pixel
-        axis.imshow(pixels, interpolation="nearest" if small else None)
+        axis.imshow(pixels, interpolation="nearest" if is_small(image) else None)
+
+
+def is_small(image: Tensor) -> bool:
+    """Whether an image, (..., H, W), is shown pixel by pixel."""
+    return max(image.shape[-2:]) <= 64
 
 
 def draw_map(axis: Axes, values: Tensor, **colours: Any) -> None:

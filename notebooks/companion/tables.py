@@ -144,13 +144,13 @@ def _columns(measured: Mapping[str, Any], images: slice) -> pd.DataFrame:
     columns = {}
     for moment, arms in measured.items():
         for arm, metrics in arms.items():
-            columns[f"{MOMENTS[moment]}, {_arm_title(arm)}"] = {
+            columns[f"{MOMENTS[moment]}, {arm_title(arm)}"] = {
                 name: values[images].nanmean().item() for name, values in metrics.items()
             }
     return pd.DataFrame(columns)
 
 
-def _arm_title(arm: str) -> str:
+def arm_title(arm: str) -> str:
     """The name of an arm for a reader, also behind that of a loss, as in "box, full"."""
     *loss, code = arm.split(", ")
     return ", ".join([*loss, ARM_NAMES[code]])

@@ -7,17 +7,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from companion.observer import SEEN, Onlooker
 from companion.studies.imagenet import (
     Film,
+    jod_against_flow_time,
     path_values,
+    people_values,
     psnr_against_flow_time,
     save_viewer,
     shown_iterations,
+    spread_iterations,
+    visibility_maps,
 )
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.metrics import psnr
-from jnd.trajectory import relative_distance
+from jnd.trajectory import distance, relative_distance
 from units import GREY
 
 
@@ -133,3 +138,65 @@ def test_the_arms_are_drawn_against_flow_time_with_a_cross_where_the_last_run_st
         "distance only",
         "unregularised",
     ]
+
+
+def test_iterations_are_spread_evenly_on_a_log_axis():
+    assert spread_iterations(100, 3) == [1, 10, 100] and spread_iterations(4, 12) == [1, 2, 3, 4]
+
+
+@pytest.fixture
+def watched(x0):
+    """A descent that moves one pixel, watched by people who see half a grey level, or never."""
+
+    def watch(jod_per_grey_level):
+        onlooker = Onlooker(
+            range(10), lambda x0, x: 10 - jod_per_grey_level * distance(x, x0).double()
+        )
+        path = descend(x0, alpha=1 / GREY, max_iter=9, watch=[onlooker])
+        return onlooker, path
+
+    return watch
+
+
+def test_people_need_as_much_more_as_their_threshold_is_larger(x0, watched):
+    onlooker, path = watched(2)
+    machine = {"none": relative_distance(path.x_jnd, x0) / 8}
+    values = people_values({"none": onlooker}, {"none": path}, 0.1, machine)["none"]
+    assert (values["K"] > 0).all() and values["k"] == [*range(10)]
+    change = values["jnd"] * x0.flatten(1).norm(dim=1)
+    step = path.distance.diff(dim=0).max() / 32  # how finely it is looked for
+    assert (change >= 0.5).all() and (change <= 0.5 + step).all()
+    assert torch.allclose(values["ratio"], values["jnd"] / machine["none"])
+
+
+def test_people_who_see_nothing_need_more_than_the_end_of_the_run(x0, watched):
+    onlooker, path = watched(0)
+    machine = {"none": torch.full((2,), 1e-3)}
+    values = people_values({"none": onlooker}, {"none": path}, 0.1, machine)["none"]
+    assert values["K"].tolist() == [-1, -1] and values["jnd"].isnan().all()
+    assert torch.allclose(values["ratio"], relative_distance(path.x_end, x0) / 1e-3)
+
+
+def test_jod_is_drawn_with_the_K_of_the_machine_and_of_people(x0, watched):
+    onlooker, path = watched(2)
+    machine = {"none": torch.ones(2)}
+    people = people_values({"none": onlooker}, {"none": path}, 0.1, machine)
+    values = {
+        "people": {"paths": {"to the end": people, "in large steps": {}}},
+        "arms": {"none": {"K": path.K}},
+        "paths": {"to K": {"none": {"alpha": 0.001}}},
+    }
+    axis, _ = jod_against_flow_time({"one": values, "two": values}).axes
+    (dots,) = [line for line in axis.lines if line.get_marker() == "o"]
+    (squares,) = [line for line in axis.lines if line.get_marker() == "s"]
+    assert dots.get_xdata() == pytest.approx(0.001 * path.K.double().numpy())
+    assert squares.get_xdata() == pytest.approx(0.1 * onlooker.K.double().numpy())
+    assert set(squares.get_ydata()) == {SEEN}
+
+
+def test_maps_have_a_row_for_each_photo_and_one_scale(generator):
+    photos = 255 * torch.rand(2, 3, 64, 64, generator=generator)
+    figure = visibility_maps(photos, {"end": photos + 9, "other end": photos - 9}, ["cat", "cup"])
+    *panels, scale = figure.axes
+    assert [axis.get_title() for axis in panels[:3]] == ["original", "end", "other end"]
+    assert len(panels) == 6 and "JOD" in scale.get_ylabel()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from companion.distortions import along, brightness
+from companion.distortions import DISTORTIONS, along, brightness
+from companion.observer import jod
 from companion.studies.idea import Plane
 from companion.studies.psychometrics import (
     BATCH,
@@ -19,6 +20,7 @@ from companion.studies.psychometrics import (
     fit,
     fit_exponent,
     jnd_distribution,
+    jod_at_threshold,
     just_noticeable,
     psychometric_functions,
     weber,
@@ -308,3 +310,12 @@ def test_dependence_shows_medians_with_a_tick_at_each_value():
     assert medians.get_ydata().tolist() == [6, 2] and top.get_ylabel() == "K"
     assert [t.get_text() for t in bottom.get_xticklabels()] == ["0.5", "2"]
     assert bottom.get_xlabel() == "α"
+
+
+def test_people_are_shown_one_square_of_each_photo():
+    squares = images(5, 64)
+    source = torch.tensor([2, 0, 2, 1, 0])
+    noise = DISTORTIONS["Gaussian noise"]
+    each = jod(squares, noise.apply(squares, 0.1))[[1, 3, 0]]
+    assert jod_at_threshold(squares, source, noise, 0.1) == pytest.approx(each.median().item())
+    assert math.isnan(jod_at_threshold(squares, source, noise, math.nan))

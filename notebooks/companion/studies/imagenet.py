@@ -15,13 +15,16 @@ from torch.linalg import vector_norm
 
 from companion.checkout import read_data
 from companion.files import write_atomically
+from companion.observer import SEEN, STRICTEST, Onlooker, noise_that_people_see, visibility
 from companion.provenance import plain
-from companion.style import ARM_NAMES, ARMS, GREY, note, panels, styled
+from companion.style import ARM_NAMES, ARMS, GREY, draw_picture, note, panels, styled
 from jnd.cost import WHITE
 from jnd.metrics import INT64_DB
-from jnd.trajectory import Recording, Trajectory
+from jnd.trajectory import Recording, Trajectory, relative_distance
 
 POINTS = 60  # of a line
+LADDER = 12  # images of a path that the observer model is asked about
+MOST_LOST = 3  # JOD, the end of the scale of the maps
 
 
 def path_values(trajectories: Mapping[str, Trajectory], alpha: float) -> dict[str, dict[str, Any]]:
@@ -36,11 +39,131 @@ def path_values(trajectories: Mapping[str, Trajectory], alpha: float) -> dict[st
     """
     values = {}
     for arm, trajectory in trajectories.items():
-        max_iter = len(trajectory.distance) - 1
-        ks = np.unique(np.geomspace(1, max_iter, POINTS).round().astype(int)).tolist()
+        ks = spread_iterations(len(trajectory.distance) - 1, POINTS)
         rms = trajectory.distance[ks].double() / trajectory.x0[0].numel() ** 0.5
         values[arm] = {"alpha": alpha, "k": ks, "PSNR": 20 * (WHITE / rms).log10()}
     return values
+
+
+def spread_iterations(max_iter: int, count: int) -> list[int]:
+    """At most ``count`` iterations from 1 to ``max_iter``, at equal distances on a log axis."""
+    return np.unique(np.geomspace(1, max_iter, count).round().astype(int)).tolist()
+
+
+def onlooker(max_iter: int) -> Onlooker:
+    """A watcher that asks the observer model about a whole descent."""
+    return Onlooker(spread_iterations(max_iter, LADDER))
+
+
+def people_values(
+    onlookers: Mapping[str, Onlooker],
+    trajectories: Mapping[str, Trajectory],
+    alpha: float,
+    machine: Mapping[str, Tensor],
+) -> dict[str, dict[str, Any]]:
+    """What metrics.json keeps of the observer model's answers on a path, by arm.
+
+    Args:
+        onlookers: arm -> what has watched its descent.
+        trajectories: arm -> that descent.
+        alpha: the learning rate of all of them.
+        machine: arm -> JND(M), (B,).
+
+    Returns:
+        arm -> ``alpha``; ``k``, (n,); ``JOD``, (n, B); ``K``, (B,), that people would have, -1 for
+        none; ``jnd``, (B,), the relative change there; ``ratio``, (B,), that change over the
+        machine's, where K is -1 the change at the end of the run: people's is larger still.
+    """
+    values = {}
+    for arm, looked in onlookers.items():
+        x0 = trajectories[arm].x0
+        jnd = relative_distance(looked.x, x0)
+        largest = relative_distance(trajectories[arm].x_end, x0)
+        values[arm] = {
+            "alpha": alpha,
+            "k": looked.ks,
+            "JOD": looked.jods,
+            "K": looked.K,
+            "jnd": jnd,
+            "ratio": torch.where(looked.K < 0, largest, jnd) / machine[arm],
+        }
+    return values
+
+
+def noise_values(x0: Tensor, machine: Tensor) -> dict[str, Tensor]:
+    """The same of white noise: the relative change that people would see, over JND(M), (B,)."""
+    jnd = relative_distance(noise_that_people_see(x0), x0)
+    return {"jnd": jnd, "ratio": jnd / machine}
+
+
+@styled
+def jod_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """What the machine notices and what people would: JOD against flow time, a panel a set-up.
+
+    Lines are medians over the photos, those to the end in a band from the lowest photo to the
+    highest. Above, a dot for each photo at the machine's K; on the line of what people see, a
+    square for each photo at theirs.
+
+    Args:
+        setups: title -> ``values`` of the ImageNet notebook's metrics.json, of which ``people``,
+            with results of :func:`people_values`, ``paths`` and ``arms`` are drawn.
+    """
+    figure, axes = panels(1, len(setups), (3.6, 3.4), sharey=True)
+    for axis, (title, content) in zip(axes[0], setups.items(), strict=True):
+        values = plain(content)
+        to_end, in_large_steps = values["people"]["paths"].values()
+        for arm, path in to_end.items():
+            colour, _ = ARMS[arm]
+            _draw_band(axis, path, arm, "JOD")
+            _draw_median(axis, path, arm, "JOD", label=ARM_NAMES[arm])
+            K = np.array(values["arms"][arm]["K"])
+            at_K = values["paths"]["to K"][arm]["alpha"] * K[K >= 0]
+            axis.plot(at_K, np.full(len(at_K), 10), "o", color=colour, markersize=4, alpha=0.8)
+            _mark_people(axis, path, colour)
+        for arm, path in in_large_steps.items():
+            colour, _ = ARMS[arm]
+            _draw_median(axis, path, arm, "JOD", linewidth=1)
+            _mark_people(axis, path, colour)
+        axis.axhline(SEEN, color=GREY, linewidth=0.8, linestyle=(0, (6, 3)))
+        axis.set(xscale="log", title=title, xlabel="flow time αk")
+    place = {"xycoords": axes[0, 0].get_yaxis_transform(), "color": GREY, "fontsize": 7.5}
+    note(axes[0, 0], "75 % would see it", (0.02, SEEN), (0, -9), **place)
+    axes[0, 0].set_ylabel(f"JOD, {STRICTEST}")
+    arms = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*arms, loc="outside lower center", ncols=len(ARMS))
+    return figure
+
+
+def _mark_people(axis: Axes, path: Mapping[str, Any], colour: str) -> None:
+    K = np.array(path["K"])
+    at_K = path["alpha"] * K[K >= 0]
+    axis.plot(at_K, np.full(len(at_K), SEEN), "s", color=colour, markersize=4, alpha=0.8)
+
+
+@styled
+def visibility_maps(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
+    """Where people would see a change: a row an image, a column each entry of ``changed``.
+
+    Args:
+        x0: (B, 3, H, W), grey levels.
+        changed: title -> (B, 3, H, W).
+        names: of the B images.
+    """
+    height, width = x0.shape[2:]
+    columns = 1 + len(changed)
+    figure, axes = panels(len(x0), columns, (7.4 / columns, 7.4 / columns * height / width))
+    for axis, title in zip(axes[0], ("original", *changed), strict=True):
+        axis.set_title(title)
+    for i, name in enumerate(names):
+        draw_picture(axes[i, 0], x0[i])
+        axes[i, 0].set_ylabel(name)
+        for axis, images in zip(axes[i, 1:], changed.values(), strict=True):
+            lost = axis.imshow(
+                visibility(x0[i], images[i]).numpy(), cmap="magma", vmin=0, vmax=MOST_LOST
+            )
+            axis.set(xticks=[], yticks=[])
+    figure.colorbar(lost, ax=axes, shrink=0.8, extend="max", label=f"JOD lost, {STRICTEST}")
+    return figure
 
 
 @styled
@@ -63,17 +186,13 @@ def psnr_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
             K = np.array(values["arms"][arm]["K"])
             at_K = np.array(values["quality"]["jnd"][arm]["PSNR"], dtype=float)
             colour, style = ARMS[arm]
-            axis.plot(_flow_time(path), _decibels(path), style, color=colour, linewidth=0.7)
+            axis.plot(_flow_time(path), _photos(path, "PSNR"), style, color=colour, linewidth=0.7)
             axis.plot(path["alpha"] * K, at_K, "o", color=colour, markersize=4, alpha=0.8)
         for arm, path in to_end.items():
-            colour, _ = ARMS[arm]
-            photos = _decibels(path)
-            low = photos.min(1)
-            high = photos.max(1)
-            axis.fill_between(_flow_time(path), low, high, color=colour, alpha=0.1, linewidth=0)
-            _draw_median(axis, path, arm, label=ARM_NAMES[arm])
+            _draw_band(axis, path, arm, "PSNR")
+            _draw_median(axis, path, arm, "PSNR", label=ARM_NAMES[arm])
         for arm, path in in_large_steps.items():
-            _draw_median(axis, path, arm, linewidth=1)
+            _draw_median(axis, path, arm, "PSNR", linewidth=1)
         _mark_the_paper(axis, in_large_steps["none"])
         axis.set(xscale="log", title=title, xlabel="flow time αk")
     axes[0, 0].set_ylabel("PSNR to the photo, dB")
@@ -82,22 +201,34 @@ def psnr_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _draw_median(axis: Axes, path: Mapping[str, Any], arm: str, **options: Any) -> None:
+def _draw_band(axis: Axes, path: Mapping[str, Any], arm: str, quantity: str) -> None:
+    photos = _photos(path, quantity)
+    colour, _ = ARMS[arm]
+    low = photos.min(1)
+    high = photos.max(1)
+    axis.fill_between(_flow_time(path), low, high, color=colour, alpha=0.1, linewidth=0)
+
+
+def _draw_median(
+    axis: Axes, path: Mapping[str, Any], arm: str, quantity: str, **options: Any
+) -> None:
     colour, style = ARMS[arm]
-    axis.plot(_flow_time(path), np.median(_decibels(path), 1), style, color=colour, **options)
+    median = np.median(_photos(path, quantity), 1)
+    axis.plot(_flow_time(path), median, style, color=colour, **options)
 
 
 def _flow_time(path: Mapping[str, Any]) -> np.ndarray:
     return path["alpha"] * np.array(path["k"])
 
 
-def _decibels(path: Mapping[str, Any]) -> np.ndarray:
-    return np.array(path["PSNR"], dtype=float)  # null becomes NaN
+def _photos(path: Mapping[str, Any], quantity: str) -> np.ndarray:
+    """A quantity at each k for each photo, (n, B)."""
+    return np.array(path[quantity], dtype=float)  # null becomes NaN
 
 
 def _mark_the_paper(axis: Axes, matched: Mapping[str, Any]) -> None:
     """Draw Table I's two values of PSNR, and a cross at the end of the run that met the lower."""
-    end = (_flow_time(matched)[-1], np.median(_decibels(matched)[-1]))
+    end = (_flow_time(matched)[-1], np.median(_photos(matched, "PSNR")[-1]))
     axis.plot(*end, "x", color="black", markersize=7, markeredgewidth=2)
     note(axis, "stopped here\nby choice", end, (4, 6), fontsize=7.5)
     for column in ("with", "without"):

@@ -1,5 +1,6 @@
 """A machine's psychometric functions: how often it notices a distortion, against its size."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from companion.bisection import bisect
 from companion.distortions import Distortion
+from companion.observer import jod
 from companion.style import GREY, ORANGE, SERIES, draw_quartiles, panels, styled
 from jnd.descent import find_jnd
 from jnd.trajectory import relative_distance
@@ -100,6 +102,21 @@ def constant_stimuli(
     stimuli = [distortion.apply(x0, level) for level in distortion.levels]
     sizes = [relative_distance(images, x0) for images in stimuli]
     return torch.stack(sizes), torch.stack([notices(machine, images, label) for images in stimuli])
+
+
+def jod_at_threshold(x0: Tensor, source: Tensor, distortion: Distortion, level: float) -> float:
+    """The median JOD of one image of each photo, distorted at a level; NaN for a level of NaN.
+
+    Args:
+        x0: (B, 3, H, W), grey levels.
+        source: (B,), the photo that each of them is cut from.
+        distortion: of all of them.
+        level: where the machine notices half of them.
+    """
+    if math.isnan(level):
+        return math.nan
+    first = [int((source == photo).nonzero()[0]) for photo in source.unique()]
+    return jod(x0[first], distortion.apply(x0, level)[first]).nanmedian().item()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""Search ten ImageNet photos for the smallest change that flips EfficientNet-Lite0's answer.
+
+    python data/recipes/least.py
+
+The protocol is AttackBench's, by its authors' library: each attack may send an image through the
+network and its gradient back 2,000 times in all, and the smallest change met on the way counts,
+clipped to the range of pixels. A. E. Cinà et al., "AttackBench: Evaluating Gradient-based Attacks
+for Adversarial Examples", AAAI 2025, arXiv 2404.19460. The settings are those of its authors too.
+Beside the attacks, our descent to x(K), with all three terms and several α.
+
+Writes data/measured/least.json after every attack; attacks that it has already are not run again.
+Needs adv-lib, attackbenchlib and foolbox: pip install --no-deps -r tests/requirements.lock.
+"""
+
+import json
+import sys
+from functools import partial
+from importlib.metadata import version
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import jnd
+from companion.checkout import data_folder
+from companion.files import write_atomically
+from companion.parameters import profile_parameters
+from companion.photos import load_photos
+from companion.provenance import origin, plain, subject
+from companion.zoo import load_machine
+from jnd.cost import WHITE
+from jnd.trajectory import distance
+
+# the libraries import these loggers; nothing here uses them
+for logger in ("visdom", "wandb"):
+    sys.modules[logger] = ModuleType(logger)
+    sys.modules[logger].Api = None  # type: ignore[attr-defined]
+
+import attackbench  # noqa: E402
+from adv_lib.attacks import alma, ddn, fmn, pdgd, tr  # noqa: E402
+from attackbench.attacks.foolbox.wrapper import foolbox_wrapper  # noqa: E402
+from foolbox.attacks import L2FMNAttack  # noqa: E402
+
+STEPS = 1000  # half of the 2,000 passes are gradients
+PATH = data_folder() / "measured" / "least.json"
+ATTACKS = {
+    "DDN, adv-lib": partial(ddn, steps=STEPS, levels=None),
+    **{
+        f"x(K), α = {alpha:g}": partial(jnd.attack, alpha=alpha, max_iter=STEPS)
+        for alpha in (0.001, 0.004, 0.016)
+    },
+    "FMN, adv-lib": partial(fmn, norm=2, steps=STEPS),
+    "FMN, foolbox": partial(foolbox_wrapper, partial(L2FMNAttack, steps=STEPS)),
+    "ALMA, adv-lib": partial(alma, num_steps=STEPS, init_lr_distance=0.1),
+    "PDGD, adv-lib": partial(pdgd, num_steps=STEPS),
+    "TR, adv-lib": tr,
+}
+
+
+class In0To1(nn.Module):
+    """A machine for pixels in 0..1, as the libraries have them."""
+
+    def __init__(self, machine: nn.Module):
+        super().__init__()
+        self.machine = machine
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.machine(WHITE * pixels)
+
+
+def optimality(results: dict) -> dict[str, float]:
+    """AttackBench's local optimality of each attack among all of them."""
+    changes = {name: np.array(result["change"], dtype=float) for name, result in results.items()}
+    for values in changes.values():
+        values[np.isnan(values)] = np.inf
+    best = np.min([*changes.values()], axis=0)
+    return {
+        name: attackbench.eval_optimality(values, best, 1.0) for name, values in changes.items()
+    }
+
+
+def main() -> None:
+    machine = load_machine("efficientnet_lite0", "bundled")
+    photos = profile_parameters("imagenet", "paper")["photos"]
+    x0, hashes = load_photos(photos, 224)
+    model = In0To1(machine).eval()
+    inputs = x0 / WHITE
+    with torch.no_grad():
+        labels = model(inputs).argmax(1)
+    results = json.loads(PATH.read_text("utf-8"))["values"]["attacks"] if PATH.exists() else {}
+    norm = distance(x0, torch.zeros_like(x0)) / WHITE
+    provenance = {"profile": "custom", **subject([machine], f"{len(photos)} photos", hashes)}
+    libraries = {name: version(name) for name in ("adv-lib", "attackbenchlib", "foolbox")}
+    for name, attack in ATTACKS.items():
+        if name in results:
+            continue
+        print(name, flush=True)
+        loader = DataLoader(TensorDataset(inputs, labels), batch_size=len(inputs))
+        run = attackbench.run_attack(model, loader, attack, "l2", torch.device("cpu"), debug=True)
+        smallest = torch.tensor(run["distances"]["l2"]) / norm
+        results[name] = {
+            "change": smallest.tolist(),
+            "forwards": run["num_forwards"],
+            "gradients": run["num_backwards"],
+        }
+        content = {
+            "provenance": provenance | {"libraries": libraries} | origin(),
+            "values": plain(
+                {"photos": photos, "attacks": results, "optimality": optimality(results)}
+            ),
+        }
+        write_atomically(PATH, (json.dumps(content, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

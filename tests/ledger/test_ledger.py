@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 import unpack as unpacking
 import verify as verifying
 from archive import grey_picture, make_archive, may_be_passed_on
-from companion.checkout import ROOT
+from companion.checkout import ROOT, read_data
 from companion.registry import registered
 from ledger_page import largest_difference, ledger_page
 from rebuild import results_of
@@ -28,6 +28,16 @@ from unpack import METADATA, MOST_FILES, Refused, unpack
 from verify import verify
 
 NOT_OURS = "0" * 64  # the hash of a photo that no registry knows
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_claims():
+    """Judge some claims alone, whatever others ask of a notebook."""
+    ids = ("better-at-end", "confidence-kept", "diverges", "K")
+    judged = [claim for claim in read_data("paper")["claims"] if claim["id"] in ids]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("claims.read_data", lambda _: {"claims": judged})
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -323,7 +333,7 @@ def test_an_accepted_run_is_a_row_of_the_ledger(archive, tmp_path, monkeypatch, 
     ours |= {"name": "theirs", "date": "2026-12-02T00:00:00+00:00"}
     ours["numbers"]["PSNR"] *= 1.02
     (folder / "theirs.json").write_text(json.dumps(ours))
-    paper = yaml.safe_load((ROOT / "data" / "paper.yaml").read_text("utf-8"))
+    paper = read_data("paper")
     page = ledger_page(folder, paper, {"PSNR": [38.5, 40.5]})
     rows = page.runs.splitlines()
     assert len(rows) == 4 and "fedcba987654" in rows[2] and "2 % (PSNR)" in rows[3]

@@ -45,6 +45,7 @@ archive: setup
 	$(BIN)/python book/ledger/archive.py $(PROFILE)
 
 verify: setup
+	@test -f "$(RESULTS)" || { echo "name an archive: make verify RESULTS=results-….zip"; exit 1; }
 	$(BIN)/python book/ledger/verify.py "$(RESULTS)" $(if $(ACCEPT),--accept "$(ACCEPT)")
 
 # Snakemake makes the descent for the browser, in which no notebook has a part

@@ -78,11 +78,14 @@ def numbers_table(
 
 
 def largest_difference(run: Mapping[str, float], other: Mapping[str, float]) -> str:
-    """Return by how much two runs differ at most, in per cent, and where."""
+    """Return by how much two runs differ at most, in per cent, and where.
+
+    Differences between arms are left out: next to 0, their share says nothing.
+    """
     shares = {
         name: abs(value - other[name]) / max(abs(value), abs(other[name]), 1e-12)
         for name, value in run.items()
-        if name in other and None not in (value, other[name])
+        if name in other and " − " not in name and None not in (value, other[name])
     }
     if not any(shares.values()):
         return "none"

@@ -193,7 +193,8 @@ def main() -> None:
             metrics = {path.parent.name: read_json(path) for path in results.glob("*/metrics.json")}
             report = verify(results, metrics)
         print(comparison_table(report, metrics))
-        print("\n".join(["", f"{report.extent()}; all else is not recomputed", *report.notes]))
+        extent = f"{report.extent()}; all else is not recomputed"
+        print("\n".join(["", extent, *report.notes]), flush=True)
         if report.differences:
             sys.exit("\n".join(["What differs:", *report.differences]))
         if args.accept:

@@ -19,10 +19,11 @@ import unpack as unpacking
 import verify as verifying
 from archive import grey_picture, make_archive, may_be_passed_on
 from companion.checkout import ROOT, read_data
+from companion.parameters import profile_parameters
 from companion.registry import registered
 from ledger_page import largest_difference, ledger_page
 from rebuild import results_of
-from recompute import classifier_answers
+from recompute import answers, classifier_answers, photos_at_hand
 from small_results import PICTURE, parameters_of, write_small_results
 from unpack import METADATA, MOST_FILES, Refused, unpack
 from verify import verify
@@ -181,7 +182,7 @@ def test_an_altered_number_is_found_and_named(archive, tmp_path):
 
 def test_other_parameters_are_named(archive, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        verifying, "profile_parameters", lambda *of: parameters_of(*of) | {"target_rank": 2}
+        verifying, "profile_parameters", lambda *names: parameters_of(*names) | {"target_rank": 2}
     )
     report, _ = checked(archive, tmp_path)
     assert "idea: target_rank was 0, and in the profile it is 2" in report.differences
@@ -200,6 +201,17 @@ def test_the_machine_is_asked_again():
     values = {"label": ["dark"], "arms": {"full": {"K": [7], "noticed_at_end": [True]}}}
     same = classifier_answers(Bright(), {"target_rank": 0}, images, values)
     assert same == [True, True, False]
+
+
+@pytest.mark.parametrize("notebook", verifying.WITH_IMAGES)
+def test_what_is_not_at_hand_is_not_downloaded(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("JND_CACHE", str(tmp_path))
+    monkeypatch.delenv("JND_MIRROR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    parameters = profile_parameters(notebook, "paper")
+    assert photos_at_hand(notebook, parameters) == {}
+    assert answers(notebook, parameters, NOT_OURS, {}, {}) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def member(name: str, mode: int = 0, method: int = 0) -> ZipInfo:
@@ -342,7 +354,9 @@ def test_an_accepted_run_is_a_row_of_the_ledger(archive, tmp_path, monkeypatch, 
 
 
 def test_two_runs_that_agree_say_so():
-    assert largest_difference({"PSNR": 40.0, "K": 3}, {"PSNR": 40.0}) == "none"
+    run = {"PSNR": 40.0, "K": 3, "PSNR, three terms − unregularised": 1e-9}
+    assert largest_difference(run, run | {"PSNR, three terms − unregularised": 0}) == "none"
+    assert largest_difference(run, {"PSNR": 40.0, "K": 4}) == "25 % (K)"
 
 
 def test_a_book_gets_our_text_and_their_outputs_without_scripts(archive, tmp_path):

@@ -137,7 +137,8 @@ def by_loss(values: Mapping[str, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for title, row in values.items():
         *loss, arm = title.split(", ")
-        (nested.setdefault(loss[0], {}) if loss else nested)[arm] = row
+        arms = nested.setdefault(loss[0], {}) if loss else nested
+        arms[arm] = row
     return nested
 
 

@@ -120,7 +120,7 @@ def check_images(
     same = answers(notebook, parameters, weights, images, values)
     report.answers += same
     if not same:
-        report.notes.append(f"{notebook}: the weights are not at hand, so no machine was asked")
+        report.notes.append(f"{notebook}: no machine was asked; its weights are not at hand here")
 
 
 def compare(report: Report, notebook: str, recomputed: Any, theirs: Any) -> None:

@@ -13,6 +13,7 @@ import nbformat
 import pytest
 import torch
 import yaml
+from rocrate.rocrate import ROCrate
 from safetensors.torch import load, save
 
 import unpack as unpacking
@@ -106,6 +107,7 @@ def test_the_metadata_are_a_crate_and_agree_with_the_citation(archive):
     files = contents(archive)
     entities = {entity["@id"]: entity for entity in json.loads(files[METADATA])["@graph"]}
     assert {part["@id"] for part in entities["./"]["hasPart"]} == {*files} - {METADATA}
+    assert {file.id for file in ROCrate(archive).get_by_type("File")} == {*files} - {METADATA}
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     software = entities["#software"]
     assert (software["name"], software["version"]) == (citation["title"], citation["version"])

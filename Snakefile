@@ -140,8 +140,6 @@ rule live:
         "data/registry.yaml",
         JND,
         LIVE_SOURCES,
-        "book/_ext/page_text.py",
-        "book/_ext/viewer.py",
         "book/live/export.py",
         "notebooks/imagenet.ipynb",
         "notebooks/params/bundled/imagenet.yaml",

@@ -15,11 +15,10 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 sys.path.insert(0, str(Path(__file__).parent / "ledger"))
-from pages import make_page
+from pages import NOTEBOOKS, PAGES, join_parts, prepare_notebook, text_part
 from rebuild import results_of
 
 BOOK = Path(__file__).resolve().parent
@@ -39,26 +38,35 @@ def write(text: str, target: Path) -> None:
         target.write_text(text, "utf-8")
 
 
-def notebooks() -> list[str]:
-    """Return the notebooks that _toc.yml names."""
-    contents = yaml.safe_load((BOOK / "_toc.yml").read_text("utf-8"))
-    files = [Path(chapter["file"]) for part in contents["parts"] for chapter in part["chapters"]]
-    return [file.name for file in files if file.parent.name == "notebooks"]
-
-
 def gather(results: Path) -> None:
-    """Bring the notebooks, as pages, and their figures into the book."""
-    for name in notebooks():
-        executed = results / name / "executed.ipynb"
-        metrics = results / name / "metrics.json"
-        for needed in (executed, metrics):
-            if not needed.exists():
-                sys.exit(f"{needed} is missing; `make reproduce PROFILE={results.name}` makes it")
-        notebook = nbformat.read(executed, as_version=4)
-        make_page(notebook, json.loads(metrics.read_text("utf-8"))["provenance"])
-        write(nbformat.writes(notebook), BOOK / "notebooks" / f"{name}.ipynb")
-        for figure in executed.parent.glob("*.png"):
-            copy(figure, BOOK / "figures" / name / figure.name)
+    """Bring the pages with notebooks on them into the book, and the files they lead to."""
+    for name in NOTEBOOKS:
+        for needed in ("executed.ipynb", "metrics.json"):
+            if not (results / name / needed).exists():
+                sys.exit(
+                    f"{results / name / needed} is missing; "
+                    f"`make reproduce PROFILE={results.name}` makes it"
+                )
+        for pattern in ("*.png", "*.csv", "metrics.json"):
+            for file in (results / name).glob(pattern):
+                copy(file, BOOK / "figures" / name / file.name)
+        notebook = nbformat.read(results / name / "executed.ipynb", as_version=4)
+        notebook.metadata.pop("papermill", None)  # it has paths of this machine
+        write(nbformat.writes(notebook), BOOK / "figures" / name / "executed.ipynb")
+    for page, names in PAGES.items():
+        parts = [load_part(name, results) for name in names]
+        write(nbformat.writes(join_parts(parts, names)), BOOK / "notebooks" / f"{page}.ipynb")
+
+
+def load_part(part: str, results: Path) -> nbformat.NotebookNode:
+    """Read a part of a page: Markdown, or what a profile has made of a notebook."""
+    if part.endswith(".md"):
+        return text_part((BOOK / "parts" / part).read_text("utf-8"))
+    folder = results / part.removesuffix(".ipynb")
+    notebook = nbformat.read(folder / "executed.ipynb", as_version=4)
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
+    prepare_notebook(notebook, metrics["provenance"])
+    return notebook
 
 
 def chromium() -> str | None:

@@ -13,17 +13,16 @@ def containers(parent: nodes.Element, css_class: str) -> list[nodes.Element]:
 
 def name_outputs(app, doctree: nodes.document) -> None:
     """Give outputs and the parameters their names, as ids of the page and labels of the book."""
-    page = app.env.docname
-    if not page.startswith("notebooks/"):
-        return
-    named = [("parameters", cell) for cell in containers(doctree, "tag_parameters")]
     for cell in containers(doctree, "cell"):
-        names = cell["cell_metadata"].get("shows", [])  # from pages.py
-        named += [(name, output) for output in containers(cell, "cell_output") for name in names]
-    for name, node in named:
-        label = f"{page.removeprefix('notebooks/')}-{name}"
-        node["ids"].append(label)
-        app.env.get_domain("std").note_hyperlink_target(label, page, label)
+        metadata = cell["cell_metadata"]
+        outputs = containers(cell, "cell_output")
+        named = [(name, output) for output in outputs for name in metadata.get("shows", [])]
+        if "tag_parameters" in cell["classes"]:
+            named.append(("parameters", cell))
+        for name, node in named:
+            label = f"{metadata['notebook']}-{name}"  # both from pages.py
+            node["ids"].append(label)
+            app.env.get_domain("std").note_hyperlink_target(label, app.env.docname, label)
 
 
 def setup(app) -> dict:

@@ -95,7 +95,7 @@ def judge(claim: Mapping[str, Any], setups: Setups, profile: str) -> Verdict:
     """
     if not claim.get("checks"):
         return Verdict(claim["id"], claim.get("verdict", UNTESTED), why=claim["why"])
-    checks = [_parsed(check, claim["id"]) for check in claim["checks"]]
+    checks = [parse_check(check, claim["id"]) for check in claim["checks"]]
     # the printed numbers are of the paper's own machine and photos: no other can refute them
     default = ["paper"] if claim["kind"] == "number" else [profile, "measured"]
     deciding = claim.get("only", default)
@@ -105,7 +105,7 @@ def judge(claim: Mapping[str, Any], setups: Setups, profile: str) -> Verdict:
         here = [check for check in checks if _answers(check, metrics, title)]
         if not here:
             continue
-        places = [place for check in here for place in _places(check)]
+        places = [place for check in here for place in places_in(check)]
         measured = {place: _value(place, metrics) for place in places}
         outcomes: list[bool | None] = []
         if (profile if title == THIS_RUN else "measured") in deciding:
@@ -146,11 +146,12 @@ def unannounced(verdicts: list[Verdict], profile: str) -> list[str]:
 
 def notebooks_of(claim: Mapping[str, Any]) -> set[str]:
     """Return the notebooks whose results decide a claim."""
-    checks = [_parsed(check, claim["id"]) for check in claim.get("checks", ())]
+    checks = [parse_check(check, claim["id"]) for check in claim.get("checks", ())]
     return {notebook for check in checks for notebook in _notebooks(check)}
 
 
-def _parsed(check: str, claim: str) -> dict[str, str]:
+def parse_check(check: str, claim: str) -> dict[str, str]:
+    """Return the parts of a check: left, sign, right, margin, tolerance."""
     parts = CHECK.fullmatch(check)
     if not parts:
         raise ValueError(f"claim {claim}: cannot read the check {check!r}")
@@ -162,7 +163,7 @@ def _answers(check: Mapping[str, str], metrics: Mapping[str, Any], setup: str) -
     if not _notebooks(check) <= {*metrics}:
         return False
     try:
-        for place in _places(check):
+        for place in places_in(check):
             _value(place, metrics)
     except ValueError:
         if setup == THIS_RUN:
@@ -171,12 +172,13 @@ def _answers(check: Mapping[str, str], metrics: Mapping[str, Any], setup: str) -
     return True
 
 
-def _places(check: Mapping[str, str]) -> list[str]:
+def places_in(check: Mapping[str, str]) -> list[str]:
+    """Return the places in results that a check compares."""
     return [check[side] for side in ("left", "right") if check[side][0].isalpha()]
 
 
 def _notebooks(check: Mapping[str, str]) -> set[str]:
-    return {place.split(".")[0] for place in _places(check)}
+    return {place.split(".")[0] for place in places_in(check)}
 
 
 def _value(place: str, metrics: Mapping[str, Any]) -> Any:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from html import escape
 from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
-from claims import THIS_RUN, notebooks_of
-from page_text import interval, number, table
+from claims import notebooks_of, parse_check
+from page_text import ARMS, interval, number, table
 
 MARKS = {
     "holds": "✓\N{NO-BREAK SPACE}holds",
@@ -18,101 +19,169 @@ MARKS = {
     "not tested here": "–\N{NO-BREAK SPACE}not tested here",
 }
 """Verdict -> how it is shown; in this order."""
-GROUPS = {
-    "statements of the paper": lambda claim: (
-        claim["kind"] != "number" and not {"ours", "follow_up"} & claim.keys()
-    ),
-    "printed numbers by table or figure": lambda claim: claim["kind"] == "number",
-    "the authors' follow-up": lambda claim: "follow_up" in claim,
-    "our own": lambda claim: "ours" in claim,
-}
+# keys of the results in words, where they are not words themselves
+KEYS = {
+    "arms": "", "many": "", "quality": "", "table1": "", "table2": "", "paths": "", "ratio": "",
+    "jnd": "at x(K)", "end": "at the end", "matched": "PSNR matched by choice",
+    "full": "all three terms", "l2": "distance only", "none": "unregularised",
+    "box": "box and class", "class": "class only",
+    "box, full": "box and class, all three terms", "class, full": "class only, all three terms",
+    "box, none": "box and class, unregularised", "class, none": "class only, unregularised",
+    "test": "mean difference, with − without", "gain": "what all three terms add",
+    "least": "times the least change known", "loss_ratio": "loss, times that of x(K)",
+    "change_ratio": "size of the change, times that of x(K)", "change": "size of the change",
+    "jod": "JOD", "people": "the change that people notice, times the machine's",
+    "to the end": "on the path to the end",
+    "noticed_at_end": "the answer has changed at the end",
+    "stays_adversarial": "the answer stays changed", "confidence_at_K": "confidence at x(K)",
+    "target_confidence_at_end": "confidence in the wrong answer at the end",
+    "growth": "growth of the distance in the second half of the run",
+    "bounded_range_at_end": "grey levels outside 0..255 at the end",
+    "total_variation_at_end": "TV at the end",
+    "fools_when_saved": "fools when saved", "fools_as_file": "fools as a file", "pictures": "",
+}  # fmt: skip
+# outputs of the notebooks by which claims are judged
+OUTPUTS = {
+    "fig1": "Fig. 1", "fig2-a": "Fig. 2", "fig3": "Fig. 3", "fig4": "Fig. 4", "table1": "Table I",
+    "jod": "JOD", "jod-flow-time": "JOD along the path", "people": "What people would notice",
+    "table2": "Table II", "flow-time": "PSNR along the path", "k": "K and JND(M)",
+    "terms": "BR and TV", "in-8-bits": "Saved in 8 bits", "gap": "How near the least",
+    "verdict": "Photo by photo", "paired-test": "The paired test", "differences": "The differences",
+    "found": "Pictures that fool", "confidence": "Scores of the car",
+}  # fmt: skip
 
 
-def claims_page(
-    claims: list[dict], verdicts: Mapping[str, dict], notebooks: set[str]
-) -> SimpleNamespace:
+def claims_page(claims: list[dict], verdicts: Mapping[str, dict]) -> SimpleNamespace:
     """Return what the page "Claim by claim" shows.
 
     Args:
         claims: those of data/paper.yaml.
         verdicts: id of a claim -> its verdict in this run.
-        notebooks: those that have pages, to which rows may lead.
 
     Returns:
-        ``table``, a row for each claim; ``score``, a drawing of how many there are of each verdict;
-        ``summary``, the same of the paper's statements in words; ``count``, of these; ``beside``,
-        every claim in every set-up.
+        ``groups``, the paper's statements by their verdict; ``follow_up``, those of the authors'
+        follow-up, and ``ours``, our own; ``numbers``, the printed numbers; ``score``, a bar of how
+        many statements there are of each verdict;
+        ``summary``, the same in words; ``count``, of these.
     """
-    by_group = {
-        title: [verdicts[claim["id"]]["verdict"] for claim in claims if belongs(claim)]
-        for title, belongs in GROUPS.items()
-    }
-    statements = by_group["statements of the paper"]
-    rows = [claim_row(claim, verdicts[claim["id"]], notebooks) for claim in claims]
+    numbers = [claim for claim in claims if claim["kind"] == "number"]
+    ours = [claim for claim in claims if "ours" in claim]
+    follow_up = [claim for claim in claims if "follow_up" in claim]
+    statements = [claim for claim in claims if claim not in [*numbers, *ours, *follow_up]]
+    words = [verdicts[claim["id"]]["verdict"] for claim in statements]
+    groups = []
+    for verdict in filter(words.count, MARKS):
+        members = [claim for claim in statements if verdicts[claim["id"]]["verdict"] == verdict]
+        entries = entry_list(members, verdicts)
+        groups.append(
+            f'<div class="claims-group" id="{css_class(verdict)}">\n'
+            f"<h3>{MARKS[verdict]} ({len(members)})</h3>\n\n{entries}\n\n</div>"
+        )
     return SimpleNamespace(
-        table=table(rows, text_columns=6),
-        score=score(by_group),
-        summary=counts(statements),
+        groups="\n\n".join(groups),
+        follow_up=entry_list(follow_up, verdicts),
+        ours=entry_list(ours, verdicts),
+        numbers="\n\n".join(printed_numbers(claim, verdicts[claim["id"]]) for claim in numbers),
+        score=score(words),
+        summary=counts(words),
         count=len(statements),
-        beside=table(
-            setup_row(claim, setup) for claim in claims for setup in verdicts[claim["id"]]["setups"]
-        ),
     )
 
 
-def claim_row(claim: dict, verdict: dict, notebooks: set[str]) -> dict[str, str]:
-    where = claim["where"].replace("-", "\N{NON-BREAKING HYPHEN}")
-    this_run = [setup for setup in verdict["setups"] if setup["setup"] == THIS_RUN]
-    measured = [measured_in_words(claim, setup) for setup in this_run]
-    if verdict["checked"]:
-        setups = sum(setup["checked"] > 0 for setup in verdict["setups"])
-        measured.append(f"{verdict['held']} of {verdict['checked']} checks in {setups} set-ups")
+def entry_list(claims: list[dict], verdicts: Mapping[str, dict]) -> str:
+    return "\n\n".join(entry(claim, verdicts[claim["id"]]) for claim in claims)
+
+
+def entry(claim: dict, verdict: dict) -> str:
+    """Return a claim that folds out, in Markdown: its quotation, its checks, every set-up."""
+    dots = "".join(mark(setup["verdict"]) for setup in verdict["setups"])
+    lines = [
+        f'<details class="claim" id="claim-{claim["id"]}">',
+        f"<summary>{mark(verdict['verdict'])} {escape(claim['says'])} "
+        f'<span class="claim-setups" aria-hidden="true">{dots}</span></summary>',
+        "",
+    ]
+    moment = f" Judged at: {claim['moment']}." if "moment" in claim else ""
+    quote = f"“{claim['quote']}”, " if "quote" in claim else ""
+    lines += [f"> {quote}{claim['where']}.{moment}", ""]
+    checks = [check_in_words(check, claim["id"]) for check in claim.get("checks", [])]
+    if checks:
+        words = "; ".join(checks)
+        lines += [f"*Check.* {words[0].upper()}{words[1:]}.", ""]
     if verdict["why"]:
-        measured.append(verdict["why"])
-    row = {
-        "claim": claim["says"],
-        "in the paper": f"{where}: {claim['paper']}" if "paper" in claim else where,
-        "moment": claim.get("moment", ""),
-        "measured": "; ".join(filter(None, measured)),
-        "verdict": MARKS[verdict["verdict"]],
-        "look": links(claim, notebooks),
-    }
-    return {column: text.replace("|", r"\|") for column, text in row.items()}
+        why = verdict["why"]
+        lines += [f"*Why.* {why[0].upper()}{why[1:]}.", ""]
+    for setup in verdict["setups"]:
+        measured = measured_in_words(claim, setup)
+        lines.append(f"- {mark(setup['verdict'])} {setup['setup']}: {measured}")
+    return "\n".join([*lines, "", link(claim), "", "</details>"])
 
 
-def setup_row(claim: dict, setup: dict) -> dict[str, str]:
-    """A claim in one set-up: its mark there, and what was measured."""
-    return {
-        "claim": claim["id"],
-        "set-up": setup["setup"],
-        "measured": measured_in_words(claim, setup).replace("|", r"\|"),
-        "there": MARKS[setup["verdict"]],
-    }
+def mark(verdict: str) -> str:
+    """Return the sign of a verdict, coloured, in HTML."""
+    title = MARKS[verdict]
+    return f'<span class="mark {css_class(verdict)}" title="{title[2:]}">{title[0]}</span>'
 
 
-def links(claim: dict, notebooks: set[str]) -> str:
-    """Link to a claim's notebook, and to the figure or table that shows it."""
-    notebook, output = claim.get("shown", (None, None))
-    if notebook not in notebooks:
+def link(claim: dict) -> str:
+    """Link to the figure or table that shows a claim."""
+    if "shown" not in claim:
         return ""
-    return f"[{notebook}](notebooks/{notebook}.ipynb), [{output}](#{notebook}-{output})"
+    notebook, output = claim["shown"]
+    return f"[{OUTPUTS[output]}](#{notebook}-{output})"
 
 
-def score(groups: Mapping[str, list[str]]) -> str:
-    """Draw a bar for each group of verdicts, divided as they are, in HTML."""
-    bars = []
-    for title, verdicts in groups.items():
-        pieces = [
-            f'<span class="{css_class(verdict)}" style="flex-grow: {verdicts.count(verdict)}">'
-            f"{mark[0]} {verdicts.count(verdict)}</span>"
-            for verdict, mark in MARKS.items()
-            if verdict in verdicts
-        ]
-        head = f"{len(verdicts)} {title}"
-        label = f"{head}: {counts(verdicts)}"
-        bars.append(f'<p>{head}</p>\n<div role="img" aria-label="{label}">{"".join(pieces)}</div>')
-    key = " ".join(f'<span class="{css_class(v)}">{mark}</span>' for v, mark in MARKS.items())
-    return '<div class="score">\n' + "\n".join(bars) + f'\n<p class="score-key">{key}</p>\n</div>'
+def check_in_words(check: str, claim: str) -> str:
+    parts = parse_check(check, claim)
+    words = [place_in_words(parts["left"]), parts["sign"], place_in_words(parts["right"])]
+    if parts["margin"]:
+        words.append(f"+ {parts['margin']}".replace("+ -", "− "))
+    if parts["tolerance"]:
+        words.append(f"± {parts['tolerance']}")
+    return " ".join(words).removesuffix(" = 1")
+
+
+def place_in_words(place: str) -> str:
+    """Return ``"PSNR, all three terms, at x(K)"`` for imagenet.quality.jnd.full.PSNR."""
+    if not place[0].isalpha():
+        return place
+    _, *keys = place.split(".")
+    words = [KEYS.get(key, key) for key in reversed(keys)]
+    return ", ".join(filter(None, words))
+
+
+def printed_numbers(claim: dict, verdict: dict) -> str:
+    """Return a table of printed numbers: a row for the paper, and one for each set-up."""
+    head = f"**{claim['where']}** ({link(claim)}). {claim['says']}"
+    if not verdict["setups"]:
+        return f"{head} *Not tested:* {verdict['why']}."
+    checks = [parse_check(check, claim["id"]) for check in claim["checks"]]
+    columns = {check["left"]: column_title(check["left"]) for check in checks}
+    rows = [{"": "paper"} | {columns[c["left"]]: float(c["right"]) for c in checks}]
+    for setup in verdict["setups"]:
+        measured = {columns[place]: value for place, value in setup["measured"].items()}
+        rows.append({"": setup["setup"]} | measured)
+    return f"{head}\n\n{table(rows, digits='.3g')}"
+
+
+def column_title(place: str) -> str:
+    """Return the metric of a printed number, or what it is of, with the paper's name of the arm."""
+    *_, arm, last = [key for key in place.split(".") if key != "end"]
+    if last in ARMS:
+        return f"{KEYS[arm]}, {ARMS[last]}"
+    return f"{last}, {ARMS[arm]}"
+
+
+def score(verdicts: list[str]) -> str:
+    """Draw a bar divided as the verdicts are, in HTML; each part leads to its group of claims."""
+    parts = "".join(
+        f'<a class="{css_class(verdict)}" style="flex-grow: {verdicts.count(verdict)}" '
+        f'href="claims.html#{css_class(verdict)}">{mark[0]} '
+        f"{counts([v for v in verdicts if v == verdict])}</a>"
+        for verdict, mark in MARKS.items()
+        if verdict in verdicts
+    )
+    return f'<div class="score">{parts}</div>'
 
 
 def css_class(verdict: str) -> str:
@@ -156,28 +225,26 @@ def counts(verdicts: list[str]) -> str:
 def status_page(
     metrics: Mapping[str, Mapping], claims: list[dict], verdicts: Mapping[str, dict]
 ) -> str:
-    """Make a table for each notebook: where it ran, how long, and the verdicts on its claims.
+    """Make a row for each notebook: where it ran, how long, and the verdicts on its claims.
 
     Args:
         metrics: notebook -> its metrics.json.
         claims: those of data/paper.yaml.
         verdicts: id of a claim -> its verdict.
     """
-    tables = []
+    rows = []
     for notebook, content in metrics.items():
         decided = [claim["id"] for claim in claims if notebook in notebooks_of(claim)]
         words = counts([verdicts[claim]["verdict"] for claim in decided])
-        facts = {"verdicts": words or "none: no claim is checked here"}
-        facts |= run_facts(content["provenance"])
-        title = f"[{notebook}](notebooks/{notebook}.ipynb)"
-        tables.append(table([{title: name, "": facts[name]} for name in facts], text_columns=2))
-    return "\n\n".join(tables)
+        facts = run_facts(content["provenance"])
+        rows.append({"notebook": notebook} | facts | {"claims": words or "none"})
+    return table(rows, text_columns=len(rows[0]))
 
 
 def run_facts(p: Mapping[str, Any]) -> dict[str, str]:
     return {
         "profile": p["profile"],
-        "machine": f"{p['machine']}, weights `{p['machine_sha256']}`",
+        "machine": f"{p['machine']} `{p['machine_sha256']}`",
         "data": f"{p['data']} (files: {len(p['data_sha256'])})",
         "device": p["device"],
         "packages": ", ".join(f"{name} {version}" for name, version in p["packages"].items()),

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import yaml
 
 DESCRIPTION = (
-    "The paper's figures and tables made again, judged claim by claim; try it on your photo."
+    "How little must a photo change before a neural network calls it something else? A paper of "
+    "2020 rebuilt and judged claim by claim; try it on a photo of your own."
 )
 
 
@@ -55,27 +56,35 @@ def bibtex(citation: dict) -> str:
 def read_citation(app, config) -> None:
     citation = yaml.safe_load((Path(app.srcdir).parent / "CITATION.cff").read_text("utf-8"))
     config.html_theme_options.update(options(citation))
-    config.myst_substitutions |= {"citation": citation, "bibtex": bibtex(citation)}
+    url = citation.get("repository-code")
+    config.myst_substitutions |= {
+        "citation": citation,
+        "bibtex": bibtex(citation),
+        "repository_line": f"[The repository]({url})."
+        if url
+        else "Its repository is not yet public.",
+    }
 
 
 def describe_page(app, page: str, template: str, context: dict, doctree) -> None:
-    """Add the page's place in the repository, and what a link to it shows elsewhere."""
+    """Add what a link to a page shows elsewhere, and the page's place in the repository."""
     repository = app.config.html_theme_options.get("repository_url")
-    if not repository:
-        return
-    context["doc_path"] = "" if page.startswith("notebooks/") else "book"
-    home = pages_address(repository)
+    home = pages_address(repository) if repository else ""
     tags = {
+        "description": DESCRIPTION,
         "og:type": "article",
         "og:title": context.get("title") or app.config.html_title,
         "og:site_name": app.config.html_title,
         "og:description": DESCRIPTION,
-        "og:url": f"{home}{page}.html",
         "og:image": f"{home}_static/preview.jpg",
         "twitter:card": "summary_large_image",
     }
+    if repository:
+        context["doc_path"] = "" if page.startswith("notebooks/") else "book"
+        tags["og:url"] = f"{home}{page}.html"
     context["metatags"] = context.get("metatags", "") + "".join(
-        f'\n<meta property="{name}" content="{escape(text)}" />' for name, text in tags.items()
+        f'\n<meta {"property" if ":" in name else "name"}="{name}" content="{escape(text)}" />'
+        for name, text in tags.items()
     )
 
 

@@ -12,6 +12,7 @@ from sphinx.errors import ExtensionError
 
 import real_cifar10
 import real_photos
+import roads
 from claims_page import claims_page, status_page
 from companion.provenance import provenance_line
 from front_page import paired_dots
@@ -131,7 +132,14 @@ def load_numbers(app, config) -> None:
             read_json(measured / "cifar10.json")["values"],
             read_json(measured / "cifar10_enlarged.json")["values"],
         ),
-        "claims": claims_page(paper["claims"], verdicts, set(metrics)),
+        "roads": roads.scores(
+            paper["figures"]["fig3"]["confidence"],
+            {
+                "rendered road": metrics["detection"]["values"],
+                "real road": read_json(measured / "detection.json")["values"],
+            },
+        ),
+        "claims": claims_page(paper["claims"], verdicts),
         "status": status_page(metrics, paper["claims"], verdicts),
         "ledger": ledger_page(data / "replications", paper, latest["interval"]),
         "speed": speed(read_json(data / "speed.json")),

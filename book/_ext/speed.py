@@ -155,7 +155,7 @@ def full_size(measured: Mapping[str, Any]) -> SimpleNamespace:
         operations = forwards * sum(network["forward"] for network in networks)
         gpu = updates * operations / GPU_SPEED / 3600
         memory = max(network["start"] + work["batch"] * network["image"] for network in networks)
-        title = f"[{name}](notebooks/{name}.ipynb)" if name != "training" else name
+        title = f"[{name}](#part-{name})" if name != "training" else name
         costs[title] = (cpu, gpu, f"{memory / 1e3:.1f}")
     cpu_total = np.sum([cpu for cpu, *_ in costs.values()], axis=0)
     gpu_total = np.sum([gpu for _, gpu, *_ in costs.values()], axis=0)

@@ -1,15 +1,16 @@
 """The directive `{viewer} NOTEBOOK`: a slider over the images that a notebook has kept.
 
-With `:first:` it shows the first photo alone, with regularisation. The notebook leaves the numbers
-in viewer.json and the images in viewer.safetensors; here they become strips of small pictures,
-which lie beside the book's others. Without JavaScript, and on paper, it shows x(K).
+Two descents of a photo, with regularisation and without, are side by side on one scale. The
+notebook leaves the numbers in viewer.json and the images in viewer.safetensors; here they become
+strips of small pictures, which lie beside the book's others. A strip of changes is grey, and the
+page colours it: a lossy picture in colour would have specks of other colours. Without JavaScript,
+and on paper, the directive shows x(K).
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from html import escape
 from pathlib import Path
 from string import Template
@@ -19,7 +20,6 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from docutils import nodes
-from docutils.parsers.rst import directives
 from PIL import Image
 from safetensors.torch import load_file
 from sphinx.util.docutils import SphinxDirective
@@ -31,22 +31,22 @@ from page_text import ARMS
 
 PATH = 0.9  # where on the axis the path ends, of 1
 END = 0.98  # where the end of the run stands
+TICKS = 1000  # of the slider, which is as long as the axis
 QUALITY = 45  # of the strips as WebP
+QUALITY_OF_CHANGES = 40
 
 PAGE = Template("""
 <figure class="viewer" style="--frames: $frames; --at: $at; --k: $k; --K: $K">
-$head
+$filter
+$summary
+$choices
 <div class="viewer-pictures">
-<div role="img" style="background-image: url($strip)" \
-aria-label="The photo as the machine gets it: up to K and beyond, to the eye the same photo"></div>
-<div role="img" style="background-image: url($strip)" \
-aria-label="What was added to the photo, amplified: red is more, blue is less"></div>
+$pictures
 </div>
 <div class="viewer-chart">
 <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" \
 aria-label="Confidence against iteration: that in the label starts high and falls, the other rises">
-<path class="viewer-label" d="$label_path"/>
-<path class="viewer-target" d="$target_path"/>
+$paths
 <line class="viewer-K" y2="40"/>
 <line class="viewer-now" y2="40"/>
 </svg>
@@ -55,42 +55,29 @@ aria-label="Confidence against iteration: that in the label starts high and fall
 <span class="viewer-first">k = 0</span><span class="viewer-last">$last</span>\
 <span class="viewer-end">end</span>
 </div>
+<input type="range" max="$ticks" value="$tick" aria-label="Iteration" aria-valuetext="$text" hidden>
 <p class="viewer-key">Confidence in <span class="viewer-label">$label</span> \
-<span class="viewer-target">$target</span></p>
+<span class="viewer-target">$target</span>; thin: without regularisation</p>
 <div class="viewer-controls" hidden>
 <button type="button" value="0">Original</button> <button type="button" value="K">K</button> \
 <button type="button" value="end">End</button> \
 <button type="button" class="viewer-moves" value="blink" aria-pressed="false">Blink</button> \
 <button type="button" class="viewer-moves" value="play" aria-pressed="false">Play</button>
-<label>Iteration <input type="range" max="$max" value="$start" aria-valuetext="$text"></label>
 </div>
 <output aria-live="off">$text</output>
-<script type="application/json">$descents</script>
-<figcaption><p><span class="caption-text">Left, the photo at iteration <em>k</em>; right, what was \
-added so far, amplified: red is more, blue is less, mean of the three channels. Below, the \
-machine&rsquo;s confidence; behind the gap, that at the end of the run, to which larger steps \
-lead.</span></p>
+<script type="application/json">$photos</script>
+<figcaption><p><span class="caption-text">The photo at iteration <em>k</em> with the \
+three penalties and without, and what was added so far, amplified: red is more, blue is less, mean \
+of the channels. Below, the network&rsquo;s confidence; right of the gap, the end of a longer run \
+in larger steps. The slider has its finest steps around <em>K</em>; <em>Blink</em> alternates with \
+the original.</span></p>
 <div class="legend"><p>$provenance</p></div></figcaption>
 </figure>
 """)
-
-
-def strip(frames: Tensor, shown: int | None = None) -> tuple[Image.Image, float]:
-    """Draw frames side by side, and below each what was added to the first.
-
-    Args:
-        frames: (F, 3, H, W), x(0) first.
-        shown: the last frame whose change is not beyond the full colours; None: all of them.
-
-    Returns:
-        A picture of F·W by 2·H pixels, and the change in grey levels, mean of the channels, that
-        has the full red (more) or the full blue (less).
-    """
-    change = (frames - frames[0]).mean(1)
-    reach = reach_of(change[: None if shown is None else shown + 1])
-    colours = mpl.colormaps[CHANGES]((change / reach / 2 + 0.5).numpy(), bytes=True)[..., :3]
-    pictures = eight_bit(frames).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return Image.fromarray(np.vstack([np.hstack([*pictures]), np.hstack([*colours])])), reach
+ALT = {
+    "photo": "The photo {} regularisation: up to K, to the eye, the same as the original",
+    "change": "What was added to the photo {} regularisation, amplified: red is more, blue is less",
+}
 
 
 @dataclass(frozen=True)
@@ -98,74 +85,118 @@ class KeptDescent:
     """One photo in one arm, frame by frame: x(k) along the path and then the end of the run.
 
     Attributes:
-        file: name of its picture in the book.
-        photo, arm: their names.
-        names: of the label and of the target.
         k: iterations of the frames, without the end.
         K: the first k with another answer; -1: none.
         updates: number of those that lead to the end.
         confidence: of each frame, in label and target.
         change: of each frame, as a part of the photo's norm.
         frames: (F, 3, H, W).
+        curve: the confidence at every k up to the last of the path; empty: not kept.
+        answer: what M says of x(K); empty: not kept.
     """
 
-    file: str
-    photo: str
-    arm: str
-    names: list[str]
     k: list[int]
     K: int
     updates: int
     confidence: list[tuple[float, float]]
     change: list[float]
     frames: Tensor
+    curve: Sequence[tuple[float, float]] = ()
+    answer: str = ""
 
     @property
     def frame_of_K(self) -> int | None:
         return self.k.index(self.K) if self.K in self.k else None
 
-    @cached_property
-    def path_strip(self) -> tuple[Image.Image, float]:
-        """The strip along the path, amplified so that what was added until K is visible."""
-        return strip(self.frames[:-1], self.frame_of_K)
+    @property
+    def added(self) -> Tensor:
+        """What was added to the photo, mean of the channels: (F, H, W)."""
+        return (self.frames - self.frames[0]).mean(1)
 
-    @cached_property
-    def end_strip(self) -> tuple[Image.Image, float]:
-        """x(0) and the end of the run."""
-        return strip(self.frames[[0, -1]])
+    def svg_paths(self) -> list[str]:
+        """Draw the confidence in the label and in the target, and a dash for the end of each."""
+        known = [*enumerate(self.curve)] or [*zip(self.k, self.confidence, strict=False)]
+        paths = []
+        for i in (0, 1):
+            points = [f"{100 * PATH * k / self.k[-1]:.2f},{height(pair[i])}" for k, pair in known]
+            paths.append(f"M{' '.join(points)} M96,{height(self.confidence[-1][i])} h4")
+        return paths
+
+
+def height(confidence: float) -> str:
+    return f"{39 - 38 * confidence:.2f}"
+
+
+@dataclass(frozen=True)
+class KeptPhoto:
+    """A photo with its descents, which have frames at the same iterations.
+
+    Attributes:
+        notebook, photo: their names.
+        names: of the label and of the target.
+        arms: arm -> its descent.
+    """
+
+    notebook: str
+    photo: str
+    names: list[str]
+    arms: dict[str, KeptDescent]
+
+    @property
+    def main(self) -> KeptDescent:
+        return next(iter(self.arms.values()))
+
+    @property
+    def reaches(self) -> tuple[float, float]:
+        """The change at the full colours, for the path and for the end: one for all arms.
+
+        On the path it is that of K, so that what was added until then is visible.
+        """
+        path = [arm.added[: (arm.frame_of_K or len(arm.k) - 1) + 1] for arm in self.arms.values()]
+        end = [arm.added[-1:] for arm in self.arms.values()]
+        return reach_of(torch.cat(path)), reach_of(torch.cat(end))
+
+    def file(self, arm: str, kind: str) -> str:
+        return f"viewer-{self.notebook}-{self.photo}-{arm}-{kind}.webp"
 
     def write(self, folder: Path) -> None:
-        """Write all frames as one lossy picture."""
-        path = self.path_strip[0]
-        end = self.end_strip[0]
-        width = end.width // 2
-        whole = Image.new("RGB", (path.width + width, path.height))
-        whole.paste(path)
-        whole.paste(end.crop((width, 0, 2 * width, end.height)), (path.width, 0))
-        whole.save(folder / self.file, "webp", quality=QUALITY)
+        """Write the strips of all arms."""
+        reach, reach_at_end = self.reaches
+        for name, arm in self.arms.items():
+            pictures = eight_bit(arm.frames).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+            scale = torch.tensor([reach] * len(arm.k) + [reach_at_end]).view(-1, 1, 1)
+            grey = (127.5 + 127.5 * arm.added / scale).round().clamp(0, 255).to(torch.uint8).numpy()
+            photo = Image.fromarray(np.hstack([*pictures]))
+            photo.save(folder / self.file(name, "photo"), "webp", quality=QUALITY)
+            change = Image.fromarray(np.hstack([*grey])).convert("RGB")
+            change.save(folder / self.file(name, "change"), "webp", quality=QUALITY_OF_CHANGES)
 
     def text(self, frame: int) -> str:
         """Describe one frame."""
-        if frame == len(self.k):
-            where = f"End of the run, {self.updates} updates in larger steps"
-            reach = self.end_strip[1]
+        at_end = frame == len(self.main.k)
+        if at_end:
+            where = f"End of the run, {self.main.updates} updates in larger steps"
         else:
-            where = f"k = {self.k[frame]}{' = K' if frame == self.frame_of_K else ''}"
-            reach = self.path_strip[1]
+            where = f"k = {self.main.k[frame]}{' = K' if frame == self.main.frame_of_K else ''}"
         label, target = self.names
-        in_label, in_target = self.confidence[frame]
+        changes = " and ".join(
+            f"{100 * arm.change[frame]:.2g} % {ARMS[name]}" for name, arm in self.arms.items()
+        )
+        in_label, in_target = self.main.confidence[frame]
         return (
-            f"{where}: {label} {in_label:.2f}, {target} {in_target:.2f}. Change "
-            f"{100 * self.change[frame]:.2g} % of the photo; full colour is {reach:.2g} grey levels"
+            f"{where}: {label} {in_label:.2f}, {target} {in_target:.2f}. The photo has changed by "
+            f"{changes} regularisation; colour scale ±{self.reaches[at_end]:.2g} grey levels"
         )
 
     def summary(self) -> str:
         """Say what becomes of the photo, and by how large a change."""
+        frame = self.main.frame_of_K
         words = f"<em>{escape(self.names[0])}</em>"
-        if self.frame_of_K is not None:
-            share = 100 * self.change[self.frame_of_K]
-            words += f" + {share:.2g}\N{NO-BREAK SPACE}% of change = something else"
-        return f'<p class="viewer-short">{words}</p>'
+        if frame is None:
+            return words
+        answer = self.main.answer
+        becomes = f"<em>{escape(answer)}</em>" if answer else "something else"
+        return f"{words} + {100 * self.main.change[frame]:.2g}\N{NO-BREAK SPACE}% = {becomes}"
 
     def description(self, images: str) -> dict[str, Any]:
         """Return all that viewer.js needs; places on the axis are from 0 to 1.
@@ -173,85 +204,104 @@ class KeptDescent:
         Args:
             images: address of the folder of the strips.
         """
-        places = [*(PATH * k / self.k[-1] for k in self.k), END]
-        steps = [{"k": place, "text": self.text(frame)} for frame, place in enumerate(places)]
-        known = self.frame_of_K is not None
+        main = self.main
+        places = [*(PATH * k / main.k[-1] for k in main.k), END]
+        known = main.frame_of_K is not None
         return {
-            "strip": images + self.file,
-            "names": self.names,
-            "steps": steps,
-            "paths": [svg_path(places, column) for column in zip(*self.confidence, strict=True)],
-            "start": self.frame_of_K if known else len(self.k) - 1,
-            "K": PATH * self.K / self.k[-1] if known else -1,
-            "K_text": f"K = {self.K}" if known else "no K up to here",
-            "last": self.k[-1],
+            "photo": self.photo.replace("_", " "),
+            "summary": self.summary(),
+            "strips": [images + self.file(arm, kind) for kind in ALT for arm in self.arms],
+            "names": [self.names[0], main.answer or self.names[1]],
+            "steps": [{"k": k, "text": self.text(frame)} for frame, k in enumerate(places)],
+            "paths": [path for arm in self.arms.values() for path in arm.svg_paths()],
+            "start": main.frame_of_K if known else len(main.k) - 1,
+            "K": PATH * main.K / main.k[-1] if known else -1,
+            "K_text": f"K = {main.K}" if known else "no K up to here",
+            "last": main.k[-1],
         }
-
-
-def svg_path(places: list[float], confidence: tuple[float, ...]) -> str:
-    """Draw a line along the path, and a dash for the end of the run."""
-    *path, (_, end) = ((100 * x, 39 - 38 * y) for x, y in zip(places, confidence, strict=True))
-    return "M" + " ".join(f"{x:.2f},{y:.2f}" for x, y in path) + f" M96,{end:.2f} h4"
 
 
 def viewer_file(notebook: str) -> Path:
     return Path(os.environ["JND_BOOK_RESULTS"], notebook, "viewer.json")
 
 
-def kept_descents(notebook: str) -> Iterator[KeptDescent]:
-    """Read what a notebook has kept, photo by photo and arm by arm."""
+def kept_photos(notebook: str) -> Iterator[KeptPhoto]:
+    """Read what a notebook has kept, photo by photo."""
     path = viewer_file(notebook)
     frames = load_file(path.with_suffix(".safetensors"))
     for entry in json.loads(path.read_text("utf-8"))["photos"]:
         photo = entry["photo"]
-        for arm, numbers in entry["arms"].items():
-            file = f"viewer-{notebook}-{photo}-{arm}.webp"
-            yield KeptDescent(
-                file, photo, arm, entry["names"], frames=frames[f"{photo}.{arm}"], **numbers
-            )
+        arms = {
+            arm: KeptDescent(frames=frames[f"{photo}.{arm}"], **numbers)
+            for arm, numbers in entry["arms"].items()
+        }
+        yield KeptPhoto(notebook, photo, entry["names"], arms)
 
 
-def choice(name: str, legend: str, options: list[str]) -> str:
-    inputs = "".join(
-        f'<label><input type="radio" name="{name}" value="{i}"{" checked" if i == 0 else ""}> '
-        f"{escape(option)}</label>"
-        for i, option in enumerate(options)
+def colour_filter() -> str:
+    """Return an SVG filter that gives a grey strip the colours of a change."""
+    colours = mpl.colormaps[CHANGES](np.linspace(0, 1, 17))[:, :3]
+    channels = "".join(
+        f'<feFunc{name} type="table" tableValues="{" ".join(f"{v:.3f}" for v in values)}"/>'
+        for name, values in zip("RGB", colours.T, strict=True)
     )
-    return f"<fieldset><legend>{legend}</legend>{inputs}</fieldset>"
+    return (
+        '<svg class="viewer-filter" aria-hidden="true"><filter id="change-colours" '
+        'color-interpolation-filters="sRGB"><feComponentTransfer>'
+        f"{channels}</feComponentTransfer></filter></svg>"
+    )
 
 
-def choices(shown: list[KeptDescent]) -> str:
-    photos = list(dict.fromkeys(descent.photo.replace("_", " ") for descent in shown))
-    arms = list(dict.fromkeys(ARMS[descent.arm] for descent in shown))
-    inputs = choice("photo", "Photo", photos) + choice("arm", "Regularisation", arms)
-    return f'<div class="viewer-choice" hidden>{inputs}</div>'
+def picture_divs(photo: dict[str, Any], arms: Sequence[str]) -> str:
+    """Return a row of pictures and one of changes, with a column for each arm."""
+    strips = iter(photo["strips"])
+    head = "".join(f"<p>{ARMS[arm]} regularisation</p>" for arm in arms)
+    return head + "".join(
+        f'<div role="img" class="viewer-{kind}" style="background-image: url({next(strips)})" '
+        f'aria-label="{alt.format(ARMS[arm])}"></div>'
+        for kind, alt in ALT.items()
+        for arm in arms
+    )
 
 
-def viewer_html(notebook: str, images: str, first_alone: bool) -> str:
-    """Return all of a notebook's descents to choose from, or the first of them."""
-    shown = list(kept_descents(notebook))[: 1 if first_alone else None]
-    descents = [descent.description(images) for descent in shown]
-    first = descents[0]
+def choice_of_photo(photos: Sequence[dict[str, Any]]) -> str:
+    inputs = "".join(
+        f'<label><input type="radio" name="photo" value="{i}"{" checked" if i == 0 else ""}> '
+        f"{escape(photo['photo'])}</label>"
+        for i, photo in enumerate(photos)
+    )
+    return f'<fieldset class="viewer-choice" hidden><legend>Photo</legend>{inputs}</fieldset>'
+
+
+def viewer_html(notebook: str, images: str) -> str:
+    """Return a notebook's photos to choose from."""
+    kept = [*kept_photos(notebook)]
+    photos = [photo.description(images) for photo in kept]
+    first = photos[0]
     start = first["start"]
     last = len(first["steps"]) - 1
+    provenance = json.loads(viewer_file(notebook).read_text("utf-8"))["provenance"]
     words = {
-        **{name: first[name] for name in ("strip", "K", "K_text", "last")},
+        **{name: first[name] for name in ("K", "K_text", "last")},
         **dict(zip(("label", "target"), first["names"], strict=True)),
-        **dict(zip(("label_path", "target_path"), first["paths"], strict=True)),
         **first["steps"][start],
-        **{"start": start, "max": last, "at": start / last, "frames": last + 1},
-        "provenance": json.loads(viewer_file(notebook).read_text("utf-8"))["provenance"],
+        **{"at": start / last, "frames": last + 1, "provenance": provenance},
+        **{"ticks": TICKS, "tick": round(TICKS * first["steps"][start]["k"])},
     }
+    paths = zip(("label", "target") * 2, first["paths"], strict=True)
     return PAGE.substitute(
         {name: escape(str(word)) for name, word in words.items()},
-        head=shown[0].summary() if first_alone else choices(shown),
-        descents=json.dumps(descents).replace("<", "\\u003c"),
+        filter=colour_filter(),
+        summary=f'<p class="viewer-short">{first["summary"]}</p>',
+        choices=choice_of_photo(photos) if len(photos) > 1 else "",
+        pictures=picture_divs(first, [*kept[0].arms]),
+        paths="\n".join(f'<path class="viewer-{name}" d="{path}"/>' for name, path in paths),
+        photos=json.dumps(photos).replace("<", "\\u003c"),
     )
 
 
 class Viewer(SphinxDirective):
     required_arguments = 1
-    option_spec = {"first": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         path = viewer_file(self.arguments[0])
@@ -262,8 +312,7 @@ class Viewer(SphinxDirective):
                 return [nodes.paragraph("", words)]
             raise self.error(f"{path} is missing; run the notebook again")
         images = "../" * self.env.docname.count("/") + "_images/"
-        html = viewer_html(self.arguments[0], images, "first" in self.options)
-        return [nodes.raw("", html, format="html")]
+        return [nodes.raw("", viewer_html(self.arguments[0], images), format="html")]
 
 
 def write_strips(app, error: Exception | None) -> None:
@@ -273,8 +322,8 @@ def write_strips(app, error: Exception | None) -> None:
     folder = Path(app.outdir, "_images")
     folder.mkdir(exist_ok=True)
     for path in Path(os.environ["JND_BOOK_RESULTS"]).glob("*/viewer.json"):
-        for descent in kept_descents(path.parent.name):
-            descent.write(folder)
+        for photo in kept_photos(path.parent.name):
+            photo.write(folder)
 
 
 def setup(app) -> dict:

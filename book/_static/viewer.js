@@ -2,24 +2,24 @@
 document.addEventListener("DOMContentLoaded", () => {
   for (const viewer of document.querySelectorAll(".viewer")) {
     const one = (selector) => viewer.querySelector(selector);
-    const descents = JSON.parse(one("script").textContent);
+    const all = (selector) => [...viewer.querySelectorAll(selector)];
+    const photos = JSON.parse(one("script").textContent);
     const slider = one("input[type=range]");
-    const buttons = Object.fromEntries([...viewer.querySelectorAll("button")].map((b) => [b.value, b]));
-    const arms = viewer.querySelectorAll("[name=arm]").length;
+    const buttons = Object.fromEntries(all("button").map((button) => [button.value, button]));
     const timers = { blink: null, play: null };
-    let descent;
+    let photo = photos[0];
+    let frame = photo.start;
 
-    const picture = (frame) => viewer.style.setProperty("--at", frame / slider.max);
-    const show = () => {
-      const { k, text } = descent.steps[slider.value];
-      picture(slider.value);
+    const last = () => photo.steps.length - 1;
+    const picture = (shown) => viewer.style.setProperty("--at", shown / last());
+    const go = (to) => {
+      frame = Math.max(0, Math.min(to, last()));
+      const { k, text } = photo.steps[frame];
+      picture(frame);
       viewer.style.setProperty("--k", k);
-      one("output").textContent = text;
+      slider.value = k * slider.max;
       slider.setAttribute("aria-valuetext", text);
-    };
-    const go = (frame) => {
-      slider.value = frame;
-      show();
+      one("output").textContent = text;
     };
 
     const stop = (name) => {
@@ -27,68 +27,73 @@ document.addEventListener("DOMContentLoaded", () => {
       timers[name] = null;
       buttons[name].setAttribute("aria-pressed", "false");
     };
+    const halt = () => Object.keys(timers).forEach(stop);
     const toggle = (name, milliseconds, tick) => {
       const was = timers[name];
-      stop("blink");
-      stop("play");
-      show();
+      halt();
+      go(frame);
       if (was) return;
       timers[name] = setInterval(tick, milliseconds);
       buttons[name].setAttribute("aria-pressed", "true");
     };
-    const halt = () => ["blink", "play"].forEach(stop);
 
-    const take = () => {
-      const [photo, arm] = ["photo", "arm"].map((name) => Number(one(`[name=${name}]:checked`)?.value ?? 0));
-      const before = descent;
-      descent = descents[photo * arms + arm];
-      const last = descent.steps.length - 1;
-      for (const div of viewer.querySelectorAll(".viewer-pictures > div"))
-        div.style.backgroundImage = `url("${descent.strip}")`;
-      viewer.style.setProperty("--frames", last + 1);
-      viewer.style.setProperty("--K", descent.K);
-      ["label", "target"].forEach((name, i) => {
-        one(`path.viewer-${name}`).setAttribute("d", descent.paths[i]);
-        one(`span.viewer-${name}`).textContent = descent.names[i];
+    const take = (taken) => {
+      const moment = { 0: 0, [photo.start]: taken.start, [last()]: taken.steps.length - 1 }[frame];
+      photo = taken;
+      all(".viewer-pictures > div").forEach((div, i) => {
+        div.style.backgroundImage = `url("${photo.strips[i]}")`;
       });
-      one(".viewer-at-K").textContent = descent.K_text;
-      one(".viewer-last").textContent = descent.last;
-      // at the same moment as before, or where the browser kept the slider
-      const moment = before && { 0: 0, [before.start]: descent.start, [before.steps.length - 1]: last }[slider.value];
-      const at = moment ?? (before ? descent.start : slider.value);
-      slider.max = last;
-      go(at);
+      all("path").forEach((path, i) => path.setAttribute("d", photo.paths[i]));
+      viewer.style.setProperty("--frames", last() + 1);
+      viewer.style.setProperty("--K", photo.K);
+      one(".viewer-short").innerHTML = photo.summary;
+      one("span.viewer-label").textContent = photo.names[0];
+      one("span.viewer-target").textContent = photo.names[1];
+      one(".viewer-at-K").textContent = photo.K_text;
+      one(".viewer-last").textContent = photo.last;
+      go(moment ?? photo.start);
     };
 
-    const moments = { 0: () => 0, K: () => descent.start, end: () => slider.max };
-    for (const [value, frame] of Object.entries(moments))
+    const nearest = (k) => {
+      const distances = photo.steps.map((step) => Math.abs(step.k - k));
+      return distances.indexOf(Math.min(...distances));
+    };
+    slider.addEventListener("input", () => {
+      halt();
+      go(nearest(slider.value / slider.max));
+    });
+    slider.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      halt();
+      go(frame + step);
+    });
+    const moments = { 0: () => 0, K: () => photo.start, end: last };
+    for (const [value, moment] of Object.entries(moments))
       buttons[value].addEventListener("click", () => {
         halt();
-        go(frame());
+        go(moment());
       });
     let original = false;
     buttons.blink.addEventListener("click", () =>
       toggle("blink", 600, () => {
         original = !original;
-        picture(original ? 0 : slider.value);
+        picture(original ? 0 : frame);
       }));
     buttons.play.addEventListener("click", () => {
-      if (slider.value === slider.max) go(0);
+      if (frame === last()) go(0);
       toggle("play", 300, () => {
-        go(Number(slider.value) + 1);
-        if (slider.value === slider.max) stop("play");
+        go(frame + 1);
+        if (frame === last()) stop("play");
       });
     });
-    slider.addEventListener("input", () => {
-      halt();
-      show();
-    });
-    for (const radio of viewer.querySelectorAll("[type=radio]"))
+    for (const radio of all("[type=radio]"))
       radio.addEventListener("change", () => {
         halt();
-        take();
+        take(photos[radio.value]);
       });
-    viewer.querySelectorAll("[hidden]").forEach((part) => (part.hidden = false));
-    take();
+    all("[hidden]").forEach((part) => (part.hidden = false));
+    take(photos[all("[type=radio]:checked")[0]?.value ?? 0]);
   }
 });

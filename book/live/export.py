@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import matplotlib as mpl
 import numpy as np
 import torch
 from PIL import Image
@@ -30,14 +31,13 @@ from torch import Tensor, nn
 from companion.efficientnet import MEAN, STD, VARIANTS, Residual, efficientnet_lite, renamed
 from companion.parameters import profile_parameters
 from companion.photos import load_photos, packaged_photos
+from companion.style import CHANGES, reach_of
 from companion.weights import read_pickled
 from companion.zoo import load_machine
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from jnd.machine import Machine
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
-from viewer import strip
+from jnd.pictures import eight_bit
 
 NETWORK = "efficientnet_lite0"
 SIDE = 224
@@ -144,11 +144,14 @@ def write_photos(names: Sequence[str], folder: Path) -> None:
 def write_still(machine: Machine, photo: str, folder: Path) -> None:
     """Write still.webp: x(K) of a photo beside what was added to it."""
     x0, _ = load_photos([photo], SIDE)
-    picture, _ = strip(torch.cat((x0, find_jnd(machine, x0, stop_at_K=True).x_jnd)))
-    still = Image.new("RGB", (2 * SIDE, SIDE))
-    for place, top in enumerate((0, SIDE)):
-        still.paste(picture.crop((SIDE, top, 2 * SIDE, top + SIDE)), (place * SIDE, 0))
-    still.save(folder / "still.webp", quality=75)
+    x_jnd = find_jnd(machine, x0, stop_at_K=True).x_jnd
+    picture = eight_bit(x_jnd)[0].to(torch.uint8).permute(1, 2, 0).numpy()
+    added = (x_jnd - x0).mean(1)
+    colours = mpl.colormaps[CHANGES]((added / reach_of(added) / 2 + 0.5)[0].numpy(), bytes=True)
+    # lossless, or the change would have specks of other colours
+    Image.fromarray(np.hstack([picture, colours[..., :3]])).save(
+        folder / "still.webp", lossless=True
+    )
 
 
 def unfolded() -> nn.Sequential:

@@ -30,7 +30,7 @@ from nbformat import v4
 from PIL import Image
 from safetensors.torch import save_file
 
-from build import chromium, notebooks
+from build import chromium
 from companion.checkout import ROOT, read_data
 from companion.photos import load_photos, read_rgb
 from companion.provenance import provenance_line
@@ -38,6 +38,8 @@ from companion.registry import fetch
 from companion.zoo import load_machine
 from export import NETWORK, SIDE, defaults
 from jnd.descent import find_jnd
+from pages import NOTEBOOKS
+from redirects import MOVED
 
 BROWSER = Path(__file__).parent / "browser"
 RESULTS = os.environ.get("JND_TEST_RESULTS")
@@ -88,10 +90,10 @@ METRICS = {
     },
 }
 DESCENT = {
-    **{"k": [0, 3, 9], "K": 3, "updates": 5, "change": [0, 0.002, 0.005, 0.1]},
+    **{"k": [0, 3, 9], "K": 3, "updates": 5, "change": [0, 0.002, 0.005, 0.1], "answer": "tiger"},
     "confidence": [[0.9, 0.1], [0.45, 0.55], [0.2, 0.8], [0.1, 0.9]],
 }
-ARMS = {"full": DESCENT, "none": DESCENT | {"K": -1}}
+ARMS = {"full": DESCENT, "none": DESCENT}
 PHOTOS = ("king_penguin", "cat")
 VIEWER = {
     "photos": [{"photo": photo, "names": ["cat", "cup"], "arms": ARMS} for photo in PHOTOS],
@@ -160,7 +162,10 @@ def write_results(folder: Path) -> None:
     outputs = [
         v4.new_code_cell(
             f'run.show_table(table, "{name}")',
-            outputs=[displayed({"text/plain": name}, name=name, kind="table")],
+            outputs=[
+                displayed({"text/plain": name}, name=name, kind="table"),
+                displayed({"text/markdown": f"*{LINE}*"}, kind="provenance"),
+            ],
         )
         for name in sorted(claimed)
     ]
@@ -171,6 +176,8 @@ def write_results(folder: Path) -> None:
     nbformat.write(notebook, folder / "executed.ipynb")
     for name in ("fig1", "flow-time"):
         (folder / f"{name}.png").write_bytes(base64.b64decode(PIXEL))
+    for name in claimed:
+        (folder / f"{name}.csv").write_text("K\n19\n")
     made = METRICS["provenance"] | {"notebook": folder.name}
     (folder / "metrics.json").write_text(json.dumps(METRICS | {"provenance": made}))
     (folder / "viewer.json").write_text(json.dumps(VIEWER))
@@ -200,7 +207,7 @@ def root(tmp_path_factory) -> Path:
     subprocess.run(["make", "repository", f"URL={REPOSITORY}"], cwd=root, check=True)
     exported = run(root / "book" / "live" / "export.py", root / "results" / "live")
     assert exported.returncode == 0, exported.stderr
-    for name in notebooks():
+    for name in NOTEBOOKS:
         if RESULTS:
             shutil.copytree(ROOT / RESULTS / name, root / "results" / "tiny" / name)
             shutil.copy(ROOT / RESULTS / "claims.json", root / "results" / "tiny")
@@ -251,7 +258,10 @@ def in_chromium(script: str, address: str, *arguments: str) -> Any:
 @pytest.fixture(scope="module")
 def visits(pages, address, npm) -> list[dict]:
     """Visit every page in headless Chromium (browser/visit.mjs), on each screen."""
-    addresses = [*(path.as_posix() for path in pages), SEARCH]
+    addresses = [
+        *(path.as_posix() for path in pages if path.with_suffix("").as_posix() not in MOVED)
+    ]
+    addresses.append(SEARCH)
     visits = in_chromium("visit.mjs", address, *addresses)
     for visit in visits:
         visit["requests"] = [url.replace(address, "/") for url in visit["requests"]]
@@ -261,21 +271,28 @@ def visits(pages, address, npm) -> list[dict]:
 
 def test_every_page_is_there(pages):
     names = (
-        "index notebooks/idea step-by-step your-own-photo method glossary notebooks/imagenet "
-        "real-photos notebooks/cifar10 real-cifar10 notebooks/detection real-road claims "
-        "notebooks/reading notebooks/derivation notebooks/forensics notebooks/pictures "
-        "notebooks/comparison notebooks/psychometrics "
-        "reproduce many-photos machines-and-data status speed api bibliography genindex search"
+        "index your-own-photo notebooks/idea notebooks/imagenet notebooks/cifar10 "
+        "notebooks/detection claims notebooks/reading notebooks/forensics notebooks/comparison "
+        "notebooks/psychometrics reproduce many-photos machines-and-data status speed api "
+        "bibliography glossary genindex search"
     )
     assert {path.as_posix() for path in pages} >= {f"{name}.html" for name in names.split()}
 
 
+def test_an_address_that_has_moved_leads_to_where_its_content_is(pages):
+    for old, new in MOVED.items():
+        (address,) = links_of(pages[Path(f"{old}.html")].text)
+        page, _, place = address.removeprefix("../").partition("#")
+        assert new.startswith(page) and (place in pages[Path(page)].ids or not place)
+
+
 def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
-    after = pages[Path("method.html")].text.split('class="eqno">')[1:]
+    after = pages[Path("notebooks/idea.html")].text.split('class="eqno">')
+    after = [text for text in after if re.match(r"\(\d\)", text)]
     assert [text[:3] for text in after] == ["(1)", "(2)", "(3)", "(4)", "(5)", "(6)"]
 
     of_each = [text.split("<section")[0] for text in after]
-    links = [set(re.findall(r'href="api\.html#jnd\.([\w.]+)"', text)) for text in of_each]
+    links = [set(re.findall(r'href="\.\./api\.html#jnd\.([\w.]+)"', text)) for text in of_each]
     assert links == [
         {"cost.Cost", "cost.squared_distance", "objectives.Towards", "objectives.AwayFrom"},
         set(),  # Eq. 2 and 3 are one function
@@ -299,15 +316,17 @@ def links_of(html: str) -> set[str]:
     return set(re.findall(r'href="([^"]+)"', html))
 
 
-def test_a_claim_leads_to_its_notebook_and_the_very_output(pages):
-    first_table = pages[Path("claims.html")].text.split("</table>")[0]
-    rows = first_table.split("</tr>")[1:-1]
-    assert len(rows) == len(read_data("paper")["claims"])
-    for claim, row in zip(read_data("paper")["claims"], rows, strict=True):
-        notebook, output = claim.get("shown", (None, None))
-        page = f"notebooks/{notebook}.html"
-        expected = {page, f"{page}#{notebook}-{output}"}
-        assert links_of(row) == (expected if Path(page) in pages else set()), claim["id"]
+def test_a_claim_folds_out_to_the_papers_words_and_leads_to_the_very_output(pages):
+    page = pages[Path("claims.html")].text
+    for claim in read_data("paper")["claims"]:
+        if claim["kind"] == "number":
+            continue
+        folded = page.split(f'<details class="claim" id="claim-{claim["id"]}">')[1]
+        folded = folded.split("</details>")[0]
+        assert claim.get("quote", "")[:20] in folded
+        if "shown" in claim:
+            label = "-".join(claim["shown"])
+            assert any(link.endswith(f"#{label}") for link in links_of(folded)), claim["id"]
 
 
 def test_a_notebook_is_folded_and_says_once_what_made_it(pages):
@@ -317,8 +336,9 @@ def test_a_notebook_is_folded_and_says_once_what_made_it(pages):
     assert page.text.count("Made by: Profile") == 1 and "imagenet-provenance" in page.ids
     assert "tag_injected-parameters" not in page.text
     if not RESULTS:
-        assert f"Made by: {LINE}" in page.text
-    assert "#imagenet-provenance" in links_of(page.text)
+        assert page.text.count(f"Made by: {LINE}") == 1
+    downloads = {Path(link).name for link in links_of(page.text)}
+    assert {"executed.ipynb", "metrics.json", "table1.csv"} <= downloads
 
 
 def test_pictures_are_webp_of_a_known_size_and_come_when_they_are_needed(pages):
@@ -343,13 +363,12 @@ def test_the_front_page_is_light(pages, root):
     assert sum(path.stat().st_size for path in files) < 500_000
 
 
-def test_the_front_page_shows_one_photo_and_how_little_changed_it(pages):
-    front, steps = (pages[Path(name)].text for name in ("index.html", "step-by-step.html"))
-    assert front.count('class="viewer"') == steps.count('class="viewer"') == 1
+def test_the_front_page_shows_how_little_changed_a_photo(pages):
+    front = pages[Path("index.html")].text
+    assert front.count('class="viewer"') == 1 and 'name="photo"' in front
     (short,) = re.findall(r'class="viewer-short">(.+)</p>', front)
     if not RESULTS:
-        assert short == "<em>cat</em> + 0.2\N{NO-BREAK SPACE}% of change = something else"
-    assert 'name="photo"' in steps and 'name="photo"' not in front
+        assert short == "<em>cat</em> + 0.2\N{NO-BREAK SPACE}% = <em>tiger</em>"
 
 
 def test_table_one_is_drawn_beside_its_numbers(pages):
@@ -371,35 +390,18 @@ def test_an_anchor_is_at_the_output_that_it_names(pages):
 
 @pytest.mark.skipif(bool(RESULTS), reason="they are the synthetic ones")
 def test_the_status_page_says_what_made_each_notebook(pages):
-    tables = pages[Path("status.html")].text.split("<table")[1:]
-    assert [re.search(r"notebooks/(\w+).html", table)[1] for table in tables] == [
-        "cifar10",
-        "comparison",
-        "derivation",
-        "detection",
-        "forensics",
-        "idea",
-        "imagenet",
-        "pictures",
-        "psychometrics",
-        "reading",
-    ]
-    for table in tables:
-        for fact in (
-            "tiny",
-            "toy",
-            "0123456789abcdef",
-            "abacus",
-            "python 3.99, torch 9.9",
-            "fedcba9876543210",
-            "2020-02-01 00:00 UTC",
-            "61 s",
-        ):
-            assert fact in table
+    rows = pages[Path("status.html")].text.split("</tr>")[1:-1]
+    assert [re.search(r"<p>(\w+)</p>", row)[1] for row in rows] == sorted(NOTEBOOKS)
+    facts = (
+        *("tiny", "toy", "0123456789abcdef", "abacus", "python 3.99, torch 9.9"),
+        *("fedcba9876543210", "2020-02-01 00:00 UTC", "61\N{NO-BREAK SPACE}s"),
+    )
+    for row in rows:
+        assert [fact for fact in facts if fact not in row] == []
     of_cifar10 = sum(
         "cifar10." in str(claim.get("checks")) for claim in read_data("paper")["claims"]
     )
-    assert f"<p>{of_cifar10} not tested here</p>" in tables[0] and "no claim" in tables[2]
+    assert f"<p>{of_cifar10} not tested here</p>" in rows[0] and "<p>none</p>" in rows[2]
 
 
 def test_every_file_is_listed_with_its_hash_and_every_machine_with_its_card(pages):
@@ -418,11 +420,11 @@ def test_every_file_is_listed_with_its_hash_and_every_machine_with_its_card(page
 
 
 def test_the_front_page_says_whether_it_reproduced(pages):
-    front = pages[Path("index.html")].text
-    bars = re.findall(r'role="img" aria-label="(\d+) [a-z ]+: ([^"]+)"', front)
-    assert sum(int(number) for number, _ in bars) == len(read_data("paper")["claims"])
-    for number, counts in bars:
-        assert sum(map(int, re.findall(r"\d+", counts))) == int(number)
+    bar = pages[Path("index.html")].text.split('<div class="score">')[1].split("</div>")[0]
+    claims = read_data("paper")["claims"]
+    statements = [c for c in claims if c["kind"] != "number" and not {"ours", "follow_up"} & {*c}]
+    assert sum(map(int, re.findall(r"\b(\d+) [a-z]", bar))) == len(statements)
+    assert links_of(bar) <= {f"claims.html#{id}" for id in pages[Path("claims.html")].ids}
 
 
 def test_all_works_of_the_paper_are_in_the_bibliography(pages):
@@ -455,7 +457,7 @@ def test_one_command_names_the_repository_everywhere(pages, root):
     words = re.sub("<[^>]+>", "", pages[Path("bibliography.html")].text)
     assert f"url = {{{REPOSITORY}}}" in words
     for name, source in {
-        "method": "book/method.md",
+        "claims": "book/claims.md",
         "notebooks/idea": "notebooks/idea.ipynb",
     }.items():
         page = pages[Path(f"{name}.html")]
@@ -522,7 +524,7 @@ def test_no_page_is_wider_than_its_screen(visits):
 def test_formulas_are_rendered(visits):
     assert {visit["page"] for visit in visits if visit["formulas"] > 1} >= {
         "index.html",
-        "method.html",
+        "notebooks/idea.html",
         "notebooks/imagenet.html",
     }
     for visit in visits:
@@ -533,21 +535,29 @@ def test_formulas_are_rendered(visits):
 def test_search_finds_the_subject(visits):
     for visit in visits:
         if visit["page"] == SEARCH:
-            assert {"index.html", "method.html"} <= set(visit["found"])
+            assert {"index.html", "notebooks/idea.html"} <= set(visit["found"])
 
 
 @in_a_browser
 def test_the_slider_moves_pictures_line_and_words_together(visits):
-    slides = [visit["slides"] for visit in visits if visit["page"] == "step-by-step.html"]
+    slides = [visit["slides"] for visit in visits if visit["page"] == "index.html"]
     assert len(slides) == 4
-    for at_K, after, end, other_photo, without in slides:
+    for at_K, after, end, other_photo in slides:
         assert " = K:" in at_K["text"] and at_K["text"] != after["text"]
-        assert len(at_K["places"]) == 3
+        assert len(at_K["places"]) == 5
         assert all(old != new for old, new in zip(at_K["places"], after["places"], strict=True))
         assert end["text"].startswith("End of the run")
         moments = [shown["text"].rpartition("; ")[0] for shown in (other_photo, end)]
         assert moments[0] == moments[1] or RESULTS  # the same moment of another photo
-        assert other_photo["strip"] not in (end["strip"], without["strip"])
+        assert other_photo["strip"] != end["strip"]
+
+
+@in_a_browser
+def test_a_link_to_a_word_shows_what_it_means_and_a_figure_opens_large(visits):
+    for visit in visits:
+        if visit["page"] == "index.html":
+            assert "gradient descent" in visit["card"] or "three terms" in visit["card"]
+            assert visit["large"]
 
 
 @pytest.fixture(scope="module")
@@ -667,7 +677,7 @@ def test_the_whole_book_prints(pages, root):
     assert done.returncode == 0, done.stdout + done.stderr
     pdf = (root / "out" / "_build" / "book.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type /Page\b", pdf)) > 10
-    for title in (b"The method", b"Ten real photos", b"jnd.descent", b"Bibliography"):
+    for title in (b"The idea", b"Classification", b"jnd.descent", b"Bibliography"):
         assert re.search(rb"/Title \(" + title, pdf), f"{title} is not in the outline"
     html = root / "out" / "_build" / "html"
     assert (html / "book.pdf").read_bytes() == pdf
@@ -689,6 +699,7 @@ def build_page(folder: Path, text: str, metrics: dict) -> subprocess.CompletedPr
     for name, content in {
         "results/claims.json": json.dumps(VERDICTS),
         "results/imagenet/metrics.json": json.dumps(metrics),
+        "results/detection/metrics.json": json.dumps(METRICS),
         "book/index.md": "# Page\n\n" + text,
         "book/conf.py": "extensions = ['myst_parser', 'results']\n"
         "myst_enable_extensions = ['substitution']",

@@ -4,7 +4,7 @@ import nbformat
 from nbformat import v4
 
 from companion.provenance import provenance_line
-from pages import make_page
+from pages import join_parts, prepare_notebook, text_part
 
 PROVENANCE = {
     **{"notebook": "toy", "profile": "smoke", "machine": "cup", "machine_sha256": "ab" * 32},
@@ -46,7 +46,7 @@ def test_code_is_folded_and_provenance_is_said_once():
             ),
         ]
     )
-    make_page(notebook, PROVENANCE)
+    prepare_notebook(notebook, PROVENANCE)
     nbformat.validate(notebook)
     title, banner, begin, *code = notebook.cells
     assert title.source == "# Title" and begin.source == "What comes out."
@@ -60,9 +60,20 @@ def test_code_is_folded_and_provenance_is_said_once():
     texts = [output.data["text/markdown"] for cell in code for output in cell.outputs]
     assert texts == [
         "a figure",
-        "*[how it was made](#toy-provenance)*",
+        "*[Numbers](../figures/toy/metrics.json)*",
         "a figure",
         "a table",
-        "*3 photos · [how it was made](#toy-provenance)*",
+        "*[Numbers](../figures/toy/table1.csv) · 3 photos*",
         "*words*",
+    ]
+
+
+def test_a_page_is_made_of_parts_whose_headings_go_a_level_down():
+    first = text_part("# One\n\nSee [the other](method.md).")
+    second = text_part("# Two\n\n## Three")
+    page = join_parts([first, second], ["idea.ipynb", "method.md"])
+    nbformat.validate(page)
+    assert [cell.source for cell in page.cells] == [
+        "(part-idea)=\n# One\n\nSee [the other](#part-method).",
+        "(part-method)=\n## Two\n\n### Three",
     ]

@@ -155,7 +155,7 @@ def test_every_claim_is_judged_and_the_prediction_compared(paper):
     verdicts = json.loads((paper[0] / "results" / "paper" / "claims.json").read_text())
     for claim, verdict in zip(read_data("paper")["claims"], verdicts, strict=True):
         assert (verdict["verdict"] == "not tested here") == ("checks" not in claim), verdict
-    page = (paper[0] / "book" / "_build" / "html" / "real-photos.html").read_text()
+    page = (paper[0] / "book" / "_build" / "html" / "notebooks" / "imagenet.html").read_text()
     compared = page.count("✓ inside") + page.count("✗ outside")
     assert compared == len(read_data("prediction")["interval"]) and "not yet run" not in page
 

@@ -32,8 +32,8 @@ async function inspect() {
   };
 }
 
-/** Where a page has the slider: what it says and shows at first, after a press of a key, at the end,
-    for the other photo and without regularisation. */
+/** Where a page has the slider: what it says and shows at first, after a press of a key, at the end
+    and for the other photo. */
 async function slide(tab) {
   const viewer = tab.locator(".viewer");
   if (!(await viewer.count())) return null;
@@ -50,16 +50,24 @@ async function slide(tab) {
     () => viewer.locator("input[type=range]").press("ArrowRight"),
     () => viewer.locator("button[value=end]").click(),
   ];
-  for (const choice of ["photo", "arm"]) {
-    const input = viewer.locator(`input[name=${choice}]`).last();
-    if (await input.count()) presses.push(() => input.check());
-  }
+  const photos = viewer.locator("input[name=photo]");
+  if (await photos.count()) presses.push(() => photos.last().check());
   const states = [await state()];
   for (const press of presses) {
     await press();
     states.push(await state());
   }
   return states;
+}
+
+/** What the card beside the first link to a word says, and whether the first figure opens large. */
+async function enlarge(tab) {
+  const words = tab.locator('.bd-article a[href*="glossary.html#term"]');
+  if (await words.count()) await words.first().focus();
+  const card = await tab.locator(".card-of-link").textContent();
+  const figures = tab.locator(".enlarge");
+  if (await figures.count()) await figures.first().click();
+  return { card, large: await tab.locator(".large-picture").isVisible() };
 }
 
 /** One page on one screen, in the light and then in the dark. */
@@ -78,8 +86,9 @@ async function visit(context, page) {
     seen.push({ page, colorScheme, requests, complaints, ...(await tab.evaluate(inspect)) });
   }
   const slides = await slide(tab);
+  const opened = await enlarge(tab);
   await tab.close();
-  return seen.map((one) => ({ ...one, slides }));
+  return seen.map((one) => ({ ...one, slides, ...opened }));
 }
 
 const browser = await chromium.launch({ executablePath });

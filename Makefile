@@ -4,6 +4,10 @@
 # make test        set up, run the tests
 # make lint        set up, check style, types and imports
 # make bench       set up, time the descent and the metrics beside other libraries
+# make archive     set up, pack the results of PROFILE into dist/, for others to check and to build from
+# make verify      set up, check the archive RESULTS and compute again what can be; ACCEPT=NAME keeps
+#                  its numbers for the ledger
+# make book        set up, build the book from the archive RESULTS; no notebook runs
 # make release     check version, changelog and citation, and put the files to deposit into dist/
 # make setup       the installation alone
 
@@ -14,7 +18,7 @@ INSTALL_LOG = .venv/install.log
 # everything but one line per step
 RUN_LOG = results/reproduce.log
 
-.PHONY: reproduce data test lint bench release setup lock repository
+.PHONY: reproduce data archive verify book test lint bench release setup lock repository
 
 # Nothing goes into the home folder, which may be full or read-only. Snakemake's copy of the Snakefile is removed,
 # because Snakemake would use it even after the Snakefile has changed. It insists on a cache: without
@@ -36,6 +40,19 @@ reproduce: setup
 
 data: setup
 	$(BIN)/python -m companion.registry $(PROFILE)
+
+archive: setup
+	$(BIN)/python book/ledger/archive.py $(PROFILE)
+
+verify: setup
+	@test -f "$(RESULTS)" || { echo "name an archive: make verify RESULTS=results-….zip"; exit 1; }
+	$(BIN)/python book/ledger/verify.py "$(RESULTS)" $(if $(ACCEPT),--accept "$(ACCEPT)")
+
+# Snakemake makes the descent for the browser, in which no notebook has a part
+book: setup
+	@test -f "$(RESULTS)" || { echo "name an archive: make book RESULTS=results-….zip"; exit 1; }
+	$(BIN)/snakemake --cores all --nolock --quiet host rules progress -- results/live
+	$(BIN)/python book/build.py --archive "$(RESULTS)"
 
 # OpenMP's threads sleep while they wait, so that tests side by side do not slow each other down
 test: export OMP_WAIT_POLICY = passive

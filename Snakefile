@@ -39,6 +39,12 @@ FOLLOWS = {
     "forensics": ["imagenet", "cifar10"],
     "pictures": ["imagenet"],
 }
+# and those of data/measured that it shows next to its own
+MEASURED = {
+    "comparison": ["comparison", "imagenet_lite0", "least"],
+    "derivation": ["trap_efficientnet_lite0", "trap_resnet18"],
+    "imagenet": ["imagenet_lite0"],
+}
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
 JND = [*Path("jnd").glob("*.py")]
@@ -85,6 +91,7 @@ rule notebook:
             "results/{profile}/{name}/metrics.json",
             profile=wanted.profile, name=FOLLOWS.get(wanted.name, []),
         ),
+        lambda wanted: expand("data/measured/{name}.json", name=MEASURED.get(wanted.name, [])),
         lambda wanted: TRAINED.get((wanted.profile, wanted.name), []),
         "notebooks/companion/studies/{name}.py",
         "notebooks/{name}.ipynb",
@@ -126,6 +133,7 @@ rule claims:
         expand("results/{{profile}}/{name}/metrics.json", name=NOTEBOOKS),
         "data/paper.yaml",
         "data/verdicts.yaml",
+        Path("data/measured").glob("*.json"),
         "book/_ext/claims.py",
         "notebooks/companion/statistics.py",
     output:
@@ -161,6 +169,7 @@ rule book:
         JND,
         COMPANION,
         Path("data/measured").glob("*.json"),
+        Path("data/replications").glob("*.json"),
         "data/speed.json",
         "data/scale.json",
         "data/paper_cost.json",

@@ -17,7 +17,9 @@ from pathlib import Path
 import nbformat
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+sys.path.insert(0, str(Path(__file__).parent / "ledger"))
 from pages import NOTEBOOKS, PAGES, join_parts, prepare_notebook, text_part
+from rebuild import results_of
 
 BOOK = Path(__file__).resolve().parent
 
@@ -93,6 +95,7 @@ def main() -> None:
     parser.add_argument("--profile", default="bundled", help="whose results to show")
     parser.add_argument("--results", type=Path, default=BOOK.parent / "results", metavar="DIR")
     parser.add_argument("--out", type=Path, default=BOOK, metavar="DIR", help="gets _build/html")
+    parser.add_argument("--archive", type=Path, metavar="FILE", help="show its results instead")
     parser.add_argument("--pdf", action="store_true", help="print it too; needs Chromium")
     args = parser.parse_args()
     browser = chromium()
@@ -100,6 +103,12 @@ def main() -> None:
         sys.exit("--pdf needs Chromium on the PATH: apt-get install chromium")
 
     results = args.results.resolve() / args.profile
+    unpacked = tempfile.TemporaryDirectory()
+    if args.archive:
+        try:
+            results = results_of(args.archive, Path(unpacked.name))
+        except (OSError, ValueError) as error:
+            sys.exit(f"refused: {error}")
     live = args.results.resolve() / "live"
     gather(results)
     if not (live / "settings.js").exists():

@@ -1,6 +1,7 @@
 """Check that this is a release and make the files to deposit: python tests/release.py, make release
 
-dist/ gets the wheel of jnd, archives of the repository and the book, and SHA256SUMS of all three.
+dist/ gets the wheels of jnd and of the companion, archives of the repository, the book and the
+results in it, and SHA256SUMS of all of them.
 """
 
 import re
@@ -53,7 +54,9 @@ def main() -> None:
     name = f"jnd-{version_of(ROOT)}"
     shutil.rmtree(dist, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--wheel-dir", dist, ROOT], check=True)
+    subprocess.run([*pip, "--wheel-dir", dist, ROOT, ROOT / "notebooks"], check=True)
+    pack = ROOT / "book" / "ledger" / "archive.py"
+    subprocess.run([sys.executable, pack, "bundled"], check=True)
     archive = ["git", "archive", f"--prefix={name}/", f"--output={dist / name}.zip", "HEAD"]
     subprocess.run(archive, cwd=ROOT, check=True)
     shutil.make_archive(str(dist / f"{name}-book"), "zip", BOOK)

@@ -67,7 +67,7 @@ def quantities(
     saved = imagenet["pictures"]["fools_when_saved"]["x(K)"]
     measured = {
         **similarity_at_rest(imagenet),
-        **{name: K[photo] for name, photo in PHOTOS.items() if K[photo] >= 0},
+        **{name: K[photo] for name, photo in PHOTOS.items() if K.get(photo, -1) >= 0},
         "pictures of x(K) that fool, of ten": 10 * fmean(s for s in saved if s is not None),
         "VIF, unregularised, PSNR matched": table1["matched"]["none"]["VIF"],
     }

@@ -310,6 +310,9 @@ class Viewer(SphinxDirective):
         path = viewer_file(self.arguments[0])
         self.env.note_dependency(str(path))
         if not path.exists():
+            if (path.parents[1] / "run.json").exists():  # results from an archive
+                words = "The slider shows photos that may not be passed on: not in the archive."
+                return [nodes.paragraph("", words)]
             raise self.error(f"{path} is missing; run the notebook again")
         images = "../" * self.env.docname.count("/") + "_images/"
         return [nodes.raw("", viewer_html(self.arguments[0], images), format="html")]

@@ -1,4 +1,4 @@
-"""Other people's attacks, and ours as one of them: one image at a time, what it costs counted.
+"""Published attacks, and our descent in the same form: run image by image, gradients counted.
 
 They are foolbox's: J. Rauber, R. Zimmermann, M. Bethge and W. Brendel, "Foolbox Native", Journal of
 Open Source Software 5(53), 2020, doi:10.21105/joss.02607. Only their settings are chosen here, and

@@ -30,8 +30,8 @@ DISPLAYS = {
     "4K monitor": "standard_4k",
     "phone": "iphone_12_pro",
 }
-"""Displays, by the model's names: 24 inches at 60 cm, 30 at 75 cm and 6.1 at 51 cm, with one pixel
-of the photo on each of theirs. The first has the coarsest pixels, so people see most on it."""
+"""Displays, by the model's names: 24 inches at 60 cm, 30 at 75 cm and 6.1 at 51 cm. A pixel of the
+photo fills one of the display. The first has the coarsest pixels, so people see most on it."""
 STRICTEST = "Full HD monitor"
 SEEN = 9.0  # JOD
 ENLARGED = 7  # times: 32 pixels become 224
@@ -64,9 +64,9 @@ def jod(x0: Tensor, images: Tensor, display: str = STRICTEST) -> Tensor:
     return values
 
 
-def visibility(x0: Tensor, image: Tensor, display: str = STRICTEST) -> Tensor:
+def visibility(x0: Tensor, image: Tensor) -> Tensor:
     """Predict where people would see the change of an image, (3, H, W): JOD lost there, (H, W)."""
-    model = _model(display, x0.device, "raw")
+    model = _model(STRICTEST, x0.device, "raw")
     shown = _as_shown(image[None])
     _, details = model.predict(shown, _as_shown(x0[None]), dim_order="BCHW")
     return 10 * details["heatmap"][0, 0, 0].float()
@@ -98,7 +98,7 @@ def lowest_jod(jods: Mapping[str, Mapping[str, Mapping[str, Tensor]]]) -> pd.Dat
     for moment, by_arm in jods.items():
         for arm, by_display in by_arm.items():
             rows[f"{MOMENTS[moment]}, {arm_title(arm)}"] = {
-                display: values.nan_to_num(torch.inf).min().item()
+                display: pd.Series(values.tolist(), dtype=float).min()  # NaN counts as missing
                 for display, values in by_display.items()
             }
     return pd.DataFrame(rows).T
@@ -107,8 +107,8 @@ def lowest_jod(jods: Mapping[str, Mapping[str, Mapping[str, Tensor]]]) -> pd.Dat
 class Onlooker:
     """Ask the model about some images of a path, for ``find_jnd(..., watch=[onlooker])``.
 
-    Between the last of them that people would not notice and the first that they would, the path is
-    taken as straight and halved.
+    Between the last image judged invisible and the first judged visible the path is taken as
+    straight, and the threshold is bisected there.
 
     Args:
         ks: the iterations, growing.
@@ -116,8 +116,8 @@ class Onlooker:
 
     Attributes:
         jods: (len(ks), B), once the descent is done.
-        K: (B,) int64, the first k that people would notice; -1: none of ``ks``.
-        x: (B, 3, H, W), that image; NaN where K is -1.
+        K: (B,) int64, where people would first notice, rounded up; -1: at none of ``ks``.
+        x: (B, 3, H, W), the image at the threshold; NaN where K is -1.
     """
 
     jods: Tensor
@@ -157,20 +157,23 @@ class Onlooker:
         kept["x_seen_before"] = recording.shown.clone()
 
 
-def noise_that_people_see(x0: Tensor, display: str = STRICTEST) -> Tensor:
-    """The weakest white noise that people would see on photos, (B, 3, H, W), in grey levels.
+def noise_that_people_see(x0: Tensor) -> Tensor:
+    """Photos with the weakest white noise that people would see, (B, 3, H, W), clipped to 0..255.
 
-    The same draw for every photo, reduced or enlarged; NaN where even the strongest would not be.
+    The same draw for every photo, weaker or stronger; NaN where people would not see the strongest.
     """
     noise = torch.randn(x0.shape[1:], generator=torch.Generator().manual_seed(0)).to(x0)
 
+    def noisy(size: Tensor) -> Tensor:
+        return (x0 + _per_image(size) * noise).clamp(0, 255)
+
     def beyond(size: Tensor) -> Tensor:
-        return jod(x0, x0 + _per_image(size) * noise, display) <= SEEN
+        return jod(x0, noisy(size)) <= SEEN
 
     strongest = x0.new_full((len(x0),), NOISIEST)
     size = bisect(beyond, torch.zeros_like(strongest), strongest, 2 * HALVINGS)
     size = size.masked_fill(~beyond(strongest), torch.nan)
-    return x0 + _per_image(size) * noise
+    return noisy(size)
 
 
 def _per_image(values: Tensor) -> Tensor:

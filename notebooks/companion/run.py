@@ -142,7 +142,8 @@ class Run:
         buffer = BytesIO()
         figure.savefig(buffer, format="png", metadata={"Description": self.line()})
         write_atomically(self.folder / f"{name}.png", buffer.getvalue())
-        self._show(Image(buffer.getvalue()), "figure", name)
+        pictures = any(axis.images for axis in figure.axes)
+        self._show(Image(buffer.getvalue()), "figure", name, pictures=pictures)
 
     def show_table(self, table: pd.DataFrame, name: str) -> None:
         """Save a table as ``<name>.csv`` and display it above its provenance."""
@@ -150,9 +151,9 @@ class Run:
         shown = table.style.format(_three_digits, na_rep="–").format_index(_three_digits)
         self._show(shown, "table", name)
 
-    def _show(self, shown: Any, kind: str, name: str) -> None:
+    def _show(self, shown: Any, kind: str, name: str, **more: Any) -> None:
         """Display an output and its provenance, both marked so that the book finds them."""
-        display(shown, metadata={"jnd": {"kind": kind, "name": name}})
+        display(shown, metadata={"jnd": {"kind": kind, "name": name, **more}})
         display(Markdown(f"*{self.line()}*"), metadata={"jnd": {"kind": "provenance"}})
 
     def save_images(self, arms: Mapping[str, Trajectory], **more: Tensor) -> None:

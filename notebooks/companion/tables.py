@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -12,11 +13,12 @@ from typing import Any
 import pandas as pd
 import sewar
 import torch
+from scipy.stats import binomtest
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from companion.checkout import ROOT, read_data
-from companion.statistics import compare_pairs
+from companion.statistics import compare_pairs, mean_interval
 from companion.style import ARM_NAMES
 from jnd.cost import bounded_range, total_variation
 from jnd.metrics import INT64_DB, METRICS, all_metrics
@@ -24,6 +26,7 @@ from jnd.trajectory import Trajectory, relative_distance
 
 MOMENTS = {"jnd": "x(K)", "end": "end", "matched": "matched by choice"}
 """When an image is measured -> its title; the last is a run stopped where it meets the paper."""
+LOSSES = {"SSIM": "1 − SSIM", "VIF": "1 − VIF", "change": "‖Δ‖ / ‖x‖"}
 SEWAR = {
     "PSNR": partial(sewar.psnr, MAX=255),
     "UQI": sewar.uqi,
@@ -183,6 +186,31 @@ def paired_table(
     steps = (len(order) - pd.RangeIndex(len(order))).to_numpy()
     table.loc[order, "p, Holm"] = (table.loc[order, "p"] * steps).cummax().clip(upper=1)
     return table
+
+
+def ratio_table(ratios: Mapping[str, Mapping[str, Tensor]]) -> pd.DataFrame:
+    """How much more each attack changes or loses than x(K), photo by photo.
+
+    ``p`` is of a two-sided sign test over the photos that have a ratio; the others count as less.
+
+    Args:
+        ratios: a key of ``LOSSES`` -> attack -> its loss over that of x(K), (B,); NaN where either
+            has not flipped.
+    """
+    rows = {}
+    for quantity, by_attack in ratios.items():
+        for attack, values in by_attack.items():
+            known = values[values.isfinite()]
+            more = int((known > 1).sum())
+            factor = mean_interval(known.log())
+            rows[LOSSES[quantity], attack] = {
+                "more than x(K)": f"{more} of {len(values)}",
+                "factor": math.exp(factor.mean),
+                "low": math.exp(factor.low),
+                "high": math.exp(factor.high),
+                "p": binomtest(more, len(known)).pvalue if len(known) else math.nan,
+            }
+    return pd.DataFrame(rows).T
 
 
 def means(measured: Any) -> Any:

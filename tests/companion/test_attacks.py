@@ -44,7 +44,9 @@ def attack(name, plane, x0, budget=BUDGET):
         ("C&W-L2", 300, 0.1),
     ],  # Adam's first steps are nearly those of the signs
 )
-def test_the_euclidean_attacks_find_the_shortest_way_to_a_plane(plane, x0, name, budget, tolerance):
+def test_the_euclidean_attacks_find_the_nearest_point_of_a_plane(
+    plane, x0, name, budget, tolerance
+):
     attacked = attack(name, plane, x0, budget).images
     change = (attacked - x0).flatten(1).norm(dim=1)
     assert (plane(attacked).argmax(1) == 1).all()

@@ -6,6 +6,8 @@ import pytest
 import torch
 from pycvvdp import cvvdp
 
+from companion import observer
+from companion.checkpoint import Checkpoint
 from companion.observer import (
     DISPLAYS,
     SEEN,
@@ -17,6 +19,7 @@ from companion.observer import (
     noise_that_people_see,
     visibility,
 )
+from jnd.descent import find_jnd
 from jnd.pictures import eight_bit
 from jnd.trajectory import Recording, distance
 
@@ -79,6 +82,11 @@ def test_a_change_is_seen_where_it_is(photo):
     assert lost[70:90, 70:90].mean() > 10 * lost[:40, :40].mean()
 
 
+def test_without_any_jod_there_is_no_lowest(photo):
+    jods = jod_by_moment(photo, {"jnd": {"none": torch.full_like(photo, torch.nan)}})
+    assert lowest_jod(jods).isna().all().all()
+
+
 def test_the_lowest_of_all_images_with_a_jod(photo):
     changed = torch.stack((photo[0] + 20, torch.full_like(photo[1], torch.nan)))
     jods = jod_by_moment(photo, {"end": {"none": changed}})
@@ -139,9 +147,39 @@ def test_an_onlooker_continues_where_another_was(straight):
     assert torch.equal(resumed.x[:2], whole.x[:2])
 
 
+def test_an_onlooker_survives_a_checkpoint(generator, tmp_path):
+    """The state at half the descent, through a file, gives what the whole descent gives."""
+    machine = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))
+    x0 = 100 + 10 * torch.rand(2, 3, 4, 4, generator=generator)
+    checkpoint = Checkpoint(tmp_path / "descent")
+
+    def descend(onlooker, max_iter, **options):
+        find_jnd(machine, x0, alpha=0.01, max_iter=max_iter, watch=[onlooker], **options)
+
+    ks = [1, 3, 8, 16]
+    whole = Onlooker(ks, made_quality)
+    descend(whole, 16)
+    half = Onlooker(ks, made_quality)
+
+    def stop(recording):
+        if recording.k == 5:
+            checkpoint.save(recording.state, now=True)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_jnd(machine, x0, alpha=0.01, max_iter=16, watch=[half, stop])
+    resumed = Onlooker(ks, made_quality)
+    descend(resumed, 16, resume=checkpoint.load())
+    assert torch.equal(resumed.jods, whole.jods) and torch.equal(resumed.K, whole.K)
+
+
 def test_the_weakest_noise_that_people_see_is_just_seen(photo):
     seen = noise_that_people_see(photo)
     values = jod(photo, seen)
     assert ((values <= SEEN) & (values > SEEN - 0.05)).all()
-    change = seen - photo
-    assert torch.allclose(change[0] / change[0].norm(), change[1] / change[1].norm(), atol=1e-6)
+    assert seen.min() >= 0 and seen.max() <= 255
+
+
+def test_where_people_do_not_see_the_strongest_noise_there_is_none(photo, monkeypatch):
+    monkeypatch.setattr(observer, "NOISIEST", 0.1)
+    assert noise_that_people_see(photo).isnan().all()

@@ -68,6 +68,16 @@ def test_figures_and_tables_are_files_too(run, capsys):
     assert (run.folder / "k.csv").read_text() == ",K\ncat,3\n"
 
 
+def test_a_figure_says_whether_it_shows_a_picture(run, monkeypatch):
+    marks = []
+    monkeypatch.setattr("companion.run.display", lambda _, metadata: marks.append(metadata["jnd"]))
+    figure = Figure()
+    run.show_figure(figure, "curve")
+    figure.subplots().imshow([[0.0, 1.0]])
+    run.show_figure(figure, "photo")
+    assert [mark.get("pictures") for mark in marks] == [False, None, True, None]
+
+
 @pytest.mark.parametrize(
     "wrong, error, message",
     [

@@ -7,7 +7,13 @@ import torch
 from torch.nn.functional import conv2d
 
 from companion.checkout import read_data
-from companion.tables import metrics_by_sewar, metrics_table, paired_table, similarity
+from companion.tables import (
+    metrics_by_sewar,
+    metrics_table,
+    paired_table,
+    ratio_table,
+    similarity,
+)
 from jnd.metrics import METRICS, table_metrics
 
 
@@ -107,3 +113,15 @@ def test_a_paired_table_of_no_image():
     nothing = {name: torch.full((2,), torch.nan) for name in METRICS}
     table = paired_table(nothing, nothing)
     assert table["images"].tolist() == [0] * 4 and table["p, Holm"].isna().all()
+
+
+def test_ratios_count_photos_and_have_a_factor_with_its_interval():
+    """Of four photos one has no ratio: three of three larger, so p = 1/4."""
+    ratios = {"change": {"FGSM": torch.tensor([2.0, 4.0, 8.0, torch.nan]), "FGV": torch.ones(4)}}
+    table = ratio_table(ratios)
+    row = table.loc[("‖Δ‖ / ‖x‖", "FGSM")]
+    assert row["more than x(K)"] == "3 of 4" and row["p"] == pytest.approx(0.25)
+    assert row["factor"] == pytest.approx(4)
+    assert [row["low"], row["high"]] == pytest.approx([2, 8], rel=0.1)
+    none = ratio_table({"SSIM": {"FGV": torch.full((2,), torch.nan)}}).loc[("1 − SSIM", "FGV")]
+    assert none["more than x(K)"] == "0 of 2" and math.isnan(none["p"])

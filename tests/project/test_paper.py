@@ -5,14 +5,17 @@ notebooks' parameters only counts are changed in the copy.
 """
 
 import json
+import sys
 import time
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
 import torchvision
 import yaml
 from PIL import Image
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from cifar10_files import BATCHES, write_archive
@@ -92,7 +95,9 @@ def write_mirror(mirror: Path) -> None:
 
 def copy(root: Path, mirror: Path) -> None:
     """Copy the repository, with the mirror's hashes, smaller counts and a shorter training."""
-    copy_repository(root, "README.md", "CITATION.cff", "book", "data")
+    copy_repository(
+        root, "README.md", "CITATION.cff", "requirements.lock", "torch.lock", "book", "data"
+    )
     registry = read_data("registry")
     for file in mirror.iterdir():
         entry = registry["files"][file.name]
@@ -153,3 +158,23 @@ def test_every_claim_is_judged_and_the_prediction_compared(paper):
     page = (paper[0] / "book" / "_build" / "html" / "notebooks" / "imagenet.html").read_text()
     compared = page.count("✓ inside") + page.count("✗ outside")
     assert compared == len(read_data("prediction")["interval"]) and "not yet run" not in page
+
+
+def test_the_run_becomes_a_book_in_a_clone_that_ran_nothing(paper, tmp_path):
+    """Archived without a photo that may not be passed on, verified where the photos are at hand."""
+    root = paper[0]
+    mirror = root.parent / "mirror"
+    run([sys.executable, "book/ledger/archive.py", "paper"], root)
+    (archive,) = (root / "dist").glob("results-paper-*.zip")
+    clone = tmp_path / "clone"
+    copy(clone, mirror)
+    run([sys.executable, "book/live/export.py", "results/live"], clone)
+    verify = [sys.executable, "book/ledger/verify.py", str(archive)]
+    photos = {"JND_MIRROR": str(mirror), "JND_CACHE": str(clone / "cache")}
+    assert "not at hand to be compared" not in run(verify, clone, **photos)
+    book = [sys.executable, "book/build.py", "--archive", str(archive)]
+    assert "Finished generating HTML" in run(book, clone)
+    with ZipFile(archive) as packed:
+        for notebook in ("imagenet", "cifar10"):
+            images = load(packed.read(f"{notebook}/images.safetensors"))
+            assert "x0" not in images and "x0_norm" in images

@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from companion.observer import SEEN, Onlooker
+from companion.observer import SEEN, STRICTEST, Onlooker, noise_that_people_see
 from companion.studies.imagenet import (
     Film,
     jod_against_flow_time,
+    noise_values,
     path_values,
     people_values,
     psnr_against_flow_time,
@@ -177,6 +178,22 @@ def test_people_who_see_nothing_need_more_than_the_end_of_the_run(x0, watched):
     assert torch.allclose(values["ratio"], relative_distance(path.x_end, x0) / 1e-3)
 
 
+def test_without_a_K_of_the_machine_there_is_no_ratio(x0, watched):
+    onlooker, path = watched(2)
+    machine = {"none": torch.tensor([1e-3, torch.nan])}
+    values = people_values({"none": onlooker}, {"none": path}, 0.1, machine)["none"]
+    assert values["ratio"].isnan().tolist() == [False, True]
+
+
+def test_noise_is_measured_in_the_machines_threshold(generator):
+    photos = 60 + 120 * torch.rand(2, 3, 64, 64, generator=generator)
+    machine = torch.tensor([0.01, 0.02])
+    values = noise_values(photos, machine)
+    expected = relative_distance(noise_that_people_see(photos), photos)
+    assert torch.equal(values["jnd"], expected)
+    assert torch.allclose(values["ratio"], expected / machine)
+
+
 def test_jod_is_drawn_with_the_K_of_the_machine_and_of_people(x0, watched):
     onlooker, path = watched(2)
     machine = {"none": torch.ones(2)}
@@ -184,12 +201,14 @@ def test_jod_is_drawn_with_the_K_of_the_machine_and_of_people(x0, watched):
     values = {
         "people": {"paths": {"to the end": people, "in large steps": {}}},
         "arms": {"none": {"K": path.K}},
+        "jod": {"jnd": {"none": {STRICTEST: [9.9, None]}}},
         "paths": {"to K": {"none": {"alpha": 0.001}}},
     }
     axis, _ = jod_against_flow_time({"one": values, "two": values}).axes
     (dots,) = [line for line in axis.lines if line.get_marker() == "o"]
     (squares,) = [line for line in axis.lines if line.get_marker() == "s"]
     assert dots.get_xdata() == pytest.approx(0.001 * path.K.double().numpy())
+    assert dots.get_ydata()[0] == 9.9 and np.isnan(dots.get_ydata()[1])
     assert squares.get_xdata() == pytest.approx(0.1 * onlooker.K.double().numpy())
     assert set(squares.get_ydata()) == {SEEN}
 

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
-from scipy.stats import binomtest
 from torch import Tensor
 
 from companion.statistics import Mean
@@ -31,28 +30,6 @@ def read_descent(folder: Path, max_iter: int, device: torch.device) -> tuple[Ten
         return None
     images = load_file(folder / "images.safetensors", device=str(device))
     return images["x_before.full"], images["x_jnd.full"]
-
-
-def sign_tests(loss_ratio: Mapping[str, Mapping[str, Tensor]]) -> pd.DataFrame:
-    """On how many photos each attack loses more than x(K), metric by metric.
-
-    ``p`` is of a two-sided sign test over the photos that have a ratio; the others count as lost.
-
-    Args:
-        loss_ratio: metric -> attack -> the attack's loss over that of x(K), (B,); NaN where either
-            has not flipped.
-    """
-    rows = {}
-    for metric, by_attack in loss_ratio.items():
-        for attack, ratios in by_attack.items():
-            known = ratios[ratios.isfinite()]
-            more = int((known > 1).sum())
-            rows[f"1 − {metric}", attack] = {
-                "loses more": f"{more} of {len(ratios)} photos",
-                "factor": known.log().mean().exp().item(),
-                "p": binomtest(more, len(known)).pvalue if len(known) else float("nan"),
-            }
-    return pd.DataFrame(rows).T
 
 
 def against_the_least(values: Mapping[str, Any]) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def people_values(
     alpha: float,
     machine: Mapping[str, Tensor],
 ) -> dict[str, dict[str, Any]]:
-    """What metrics.json keeps of the observer model's answers on a path, by arm.
+    """Return, by arm, what the observer model answered on a path, for metrics.json.
 
     Args:
         onlookers: arm -> what has watched its descent.
@@ -91,22 +91,22 @@ def people_values(
 
 
 def noise_values(x0: Tensor, machine: Tensor) -> dict[str, Tensor]:
-    """The same of white noise: the relative change that people would see, over JND(M), (B,)."""
+    """Return the white noise that people would see, relative to the photo and to JND(M), (B,)."""
     jnd = relative_distance(noise_that_people_see(x0), x0)
     return {"jnd": jnd, "ratio": jnd / machine}
 
 
 @styled
 def jod_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """What the machine notices and what people would: JOD against flow time, a panel a set-up.
+    """Plot JOD against flow time with the thresholds of machine and people, a panel a set-up.
 
     Lines are medians over the photos, those to the end in a band from the lowest photo to the
-    highest. Above, a dot for each photo at the machine's K; on the line of what people see, a
-    square for each photo at theirs.
+    highest. For each photo a dot is at the machine's K, and on the line of the threshold a square
+    at people's.
 
     Args:
         setups: title -> ``values`` of the ImageNet notebook's metrics.json, of which ``people``,
-            with results of :func:`people_values`, ``paths`` and ``arms`` are drawn.
+            with results of :func:`people_values`, ``jod``, ``paths`` and ``arms`` are drawn.
     """
     figure, axes = panels(1, len(setups), (3.6, 3.4), sharey=True)
     for axis, (title, content) in zip(axes[0], setups.items(), strict=True):
@@ -116,9 +116,9 @@ def jod_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
             colour, _ = ARMS[arm]
             _draw_band(axis, path, arm, "JOD")
             _draw_median(axis, path, arm, "JOD", label=ARM_NAMES[arm])
-            K = np.array(values["arms"][arm]["K"])
-            at_K = values["paths"]["to K"][arm]["alpha"] * K[K >= 0]
-            axis.plot(at_K, np.full(len(at_K), 10), "o", color=colour, markersize=4, alpha=0.8)
+            at_K = values["paths"]["to K"][arm]["alpha"] * np.array(values["arms"][arm]["K"])
+            jod = np.array(values["jod"]["jnd"][arm][STRICTEST], dtype=float)
+            axis.plot(at_K, jod, "o", color=colour, markersize=4, alpha=0.8)
             _mark_people(axis, path, colour)
         for arm, path in in_large_steps.items():
             colour, _ = ARMS[arm]
@@ -127,7 +127,7 @@ def jod_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
         axis.axhline(SEEN, color=GREY, linewidth=0.8, linestyle=(0, (6, 3)))
         axis.set(xscale="log", title=title, xlabel="flow time αk")
     place = {"xycoords": axes[0, 0].get_yaxis_transform(), "color": GREY, "fontsize": 7.5}
-    note(axes[0, 0], "75 % would see it", (0.02, SEEN), (0, -9), **place)
+    note(axes[0, 0], "threshold of people", (0.02, SEEN), (0, -9), **place)
     axes[0, 0].set_ylabel(f"JOD, {STRICTEST}")
     arms = axes[0, 0].get_legend_handles_labels()
     figure.legend(*arms, loc="outside lower center", ncols=len(ARMS))

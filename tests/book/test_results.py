@@ -42,7 +42,7 @@ def test_the_cost_at_full_size_is_updates_times_what_one_takes():
     table = full_size({"provenance": p | {"updates": 4}, "values": values}).table
     # 7200 and 14,400 updates of 0.5 s; on the GPU two forwards, in training three, of 0.25 s
     notebook = ["1.0 to 2.0", "1.0 to 2.0", "2.0"]
-    assert row_of(table, "[a](notebooks/a.ipynb)") == notebook
+    assert row_of(table, "[a](#part-a)") == notebook
     assert row_of(table, "training") == ["1.0 to 2.0", "1.5 to 3.0", "2.0"]
     assert row_of(table, "**in all**") == ["2.0 to 4.0", "2.5 to 5.0", ""]
 

@@ -677,7 +677,7 @@ def test_the_whole_book_prints(pages, root):
     assert done.returncode == 0, done.stdout + done.stderr
     pdf = (root / "out" / "_build" / "book.pdf").read_bytes()
     assert pdf.startswith(b"%PDF-") and len(re.findall(rb"/Type /Page\b", pdf)) > 10
-    for title in (b"The idea", b"Classification", b"jnd.descent", b"Bibliography"):
+    for title in (b"The method", b"Classification", b"jnd.descent", b"Bibliography"):
         assert re.search(rb"/Title \(" + title, pdf), f"{title} is not in the outline"
     html = root / "out" / "_build" / "html"
     assert (html / "book.pdf").read_bytes() == pdf

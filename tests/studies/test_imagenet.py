@@ -89,6 +89,7 @@ def test_the_viewers_files_hold_the_path_and_the_end(x0, film, path, tmp_path):
         {"none": film},
         {"none": path},
         {"none": end},
+        {"none": ["tiger", "wolf"]},
         "how it was made",
     )
     written = json.loads((tmp_path / "viewer.json").read_text())
@@ -98,7 +99,8 @@ def test_the_viewers_files_hold_the_path_and_the_end(x0, film, path, tmp_path):
     numbers = written["photos"][1]["arms"]["none"]
     ks = numbers["k"]
     assert numbers["K"] == path.K[1].item() and ks == [*film.frames[1]]
-    assert numbers["updates"] == 4
+    assert numbers["updates"] == 4 and numbers["answer"] == "wolf"
+    assert np.allclose(numbers["curve"], path.confidence[:, 1], atol=1e-4)
     confidence = [*path.confidence[ks, 1].tolist(), end.confidence[4, 2].tolist()]
     assert np.allclose(numbers["confidence"], confidence, atol=1e-4)
     images = load_file(tmp_path / "viewer.safetensors")

@@ -276,6 +276,7 @@ def save_viewer(
     films: Mapping[str, Film],
     paths: Mapping[str, Trajectory],
     ends: Mapping[str, Trajectory],
+    answers: Mapping[str, Sequence[str]],
     provenance: str,
 ) -> None:
     """Write the slider's numbers to ``viewer.json`` and its images to ``viewer.safetensors``.
@@ -290,6 +291,7 @@ def save_viewer(
         films: arm -> what was kept of its descent.
         paths: arm -> that descent, in small steps to beyond K.
         ends: arm -> a descent in larger steps to the end of the run.
+        answers: arm -> M's answers for x(K); empty where there is none.
         provenance: the line to stand below.
     """
     entries = []
@@ -299,7 +301,8 @@ def save_viewer(
         for arm, film in films.items():
             frames = film.frames[i]
             end = ends[arm]
-            arms[arm] = _numbers([*frames], paths[arm], i, end, number)
+            numbers = _numbers([*frames], paths[arm], i, end, number)
+            arms[arm] = numbers | {"answer": answers[arm][i]}
             images[f"{photo}.{arm}"] = torch.stack([*frames.values(), end.x_end[number].cpu()])
         entries.append({"photo": photo, "names": names[i], "arms": arms})
     content = {"photos": entries, "provenance": provenance}
@@ -310,14 +313,19 @@ def save_viewer(
 def _numbers(
     ks: list[int], path: Trajectory, image: int, end: Trajectory, number: int
 ) -> dict[str, Any]:
-    """K, and M's confidence and the relative change at each k and at the end of the run."""
+    """K, and M's confidence and the relative change at each k and at the end of the run.
+
+    ``curve`` has the confidence at every k of the path.
+    """
     norm = vector_norm(path.x0[image]).item()
-    confidence = [*path.confidence[ks, image].tolist(), end.confidence[-1, number].tolist()]
+    curve = [[round(p, 4) for p in pair] for pair in path.confidence[:, image].tolist()]
+    at_end = [round(p, 4) for p in end.confidence[-1, number].tolist()]
     distance = [*path.distance[ks, image].tolist(), end.distance[-1, number].item()]
     return {
         "k": ks,
         "K": int(path.K[image]),
         "updates": len(end.distance) - 1,
-        "confidence": [[round(p, 4) for p in pair] for pair in confidence],
+        "confidence": [*(curve[k] for k in ks), at_end],
+        "curve": curve,
         "change": [round(d / norm, 7) for d in distance],
     }

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 
-from companion.style import ARMS, BLUE, GREY, ORANGE, note, panels, styled
+from companion.style import ARM_NAMES, ARMS, BLUE, GREY, ORANGE, note, panels, styled
 from jnd.trajectory import Trajectory
 
 
@@ -94,7 +94,7 @@ def paths_in_the_plane(
         left, right = path[0].flatten().tolist()
         axis.add_patch(plt.Circle((left, right), radius, fill=False, color=GREY, lw=0.8, ls=":"))
         outcome = f"K = {K}, JND = {trajectory.jnd.item():.4f}" if K >= 0 else "no K"
-        axis.set(title=f"arm {arm}: {outcome}", xlabel="left pixel", aspect="equal")
+        axis.set(title=f"{ARM_NAMES[arm]}: {outcome}", xlabel="left pixel", aspect="equal")
         axis.set(xlim=(0, 255), ylim=(0, 255), xticks=(0, 100, 200), yticks=(0, 100, 200))
     axes[0, 0].set_ylabel("right pixel")
     return figure

@@ -79,7 +79,7 @@ def fmn_l2(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     return fmn(model, inputs, labels, norm=2, steps=STEPS)
 
 
-OURS = {f"x(K), α = {alpha:g}": partial(descent, alpha=alpha) for alpha in (0.0003, 0.001, 0.004)}
+OURS = {f"x(K), α = {alpha:g}": partial(descent, alpha=alpha) for alpha in (0.0005, 0.001, 0.004)}
 ATTACKS = OURS | {
     "DDN, adv-lib": partial(ddn, steps=STEPS, levels=None),
     "FMN, adv-lib": fmn_l2,

@@ -99,9 +99,13 @@ def constant_stimuli(
     Returns:
         the relative distortion and whether it was noticed, both (L, B).
     """
-    stimuli = [distortion.apply(x0, level) for level in distortion.levels]
-    sizes = [relative_distance(images, x0) for images in stimuli]
-    return torch.stack(sizes), torch.stack([notices(machine, images, label) for images in stimuli])
+    sizes = []
+    noticed = []
+    for level in distortion.levels:  # one at a time: Binder has 2 GB
+        images = distortion.apply(x0, level)
+        sizes.append(relative_distance(images, x0))
+        noticed.append(notices(machine, images, label))
+    return torch.stack(sizes), torch.stack(noticed)
 
 
 def jod_at_threshold(x0: Tensor, source: Tensor, distortion: Distortion, level: float) -> float:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from companion.style import ARM_NAMES
 from page_text import ARMS, number, table
 
 LOSSES = {"box": "box and class", "class": "class only"}
-WORDS = {"full": "all three terms", "none": "unregularised"}
 
 
 def scores(printed: Mapping[str, float], roads: Mapping[str, Mapping[str, Any]]) -> str:
@@ -18,8 +18,8 @@ def scores(printed: Mapping[str, float], roads: Mapping[str, Mapping[str, Any]])
     """
     rows = []
     for loss, title in LOSSES.items():
-        for arm, words in WORDS.items():
-            row = {"": f"{title}, {words}", "paper": number(printed[ARMS[arm]], ".2f")}
+        for arm, column in ARMS.items():
+            row = {"": f"{title}, {ARM_NAMES[arm]}", "paper": number(printed[column], ".2f")}
             for road, values in roads.items():
                 row[f"{road}, end"] = number(values["confidence"][loss][arm]["end"], ".2f")
             for road, values in roads.items():

@@ -187,6 +187,6 @@ def _three_digits(value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
     if 0.99 <= value < 1:
-        return f"{value:.4f}".rstrip("0")
+        return f"{value:.4f}".rstrip("0").rstrip(".")
     digits = ".0f" if abs(value) >= 100 else ".3g"
     return f"{value:{digits}}".replace("-", "−")  # a line would break at a hyphen

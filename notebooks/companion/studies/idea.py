@@ -84,7 +84,7 @@ def paths_in_the_plane(
         paths: arm -> x(k), (N + 1, 1, 1, 2).
         trajectories: arm -> its descent, of one image.
     """
-    figure, axes = panels(1, len(paths), (2.5, 2.9), sharey=True)
+    figure, axes = panels(1, len(paths), (2.5, 3.2), sharey=True)
     for axis, (arm, path) in zip(axes[0], paths.items(), strict=True):
         trajectory = trajectories[arm]
         K = int(trajectory.K[0])
@@ -94,7 +94,7 @@ def paths_in_the_plane(
         left, right = path[0].flatten().tolist()
         axis.add_patch(plt.Circle((left, right), radius, fill=False, color=GREY, lw=0.8, ls=":"))
         outcome = f"K = {K}, JND = {trajectory.jnd.item():.4f}" if K >= 0 else "no K"
-        axis.set(title=f"{ARM_NAMES[arm]}: {outcome}", xlabel="left pixel", aspect="equal")
+        axis.set(title=f"{ARM_NAMES[arm]}\n{outcome}", xlabel="left pixel", aspect="equal")
         axis.set(xlim=(0, 255), ylim=(0, 255), xticks=(0, 100, 200), yticks=(0, 100, 200))
     axes[0, 0].set_ylabel("right pixel")
     return figure

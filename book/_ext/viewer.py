@@ -33,7 +33,7 @@ PATH = 0.9  # where on the axis the path ends, of 1
 END = 0.98  # where the end of the run stands
 TICKS = 1000  # of the slider, which is as long as the axis
 QUALITY = 45  # of the photos as WebP
-COLOURS = 33  # of the changes; all 256 would double the page
+COLOURS = 33  # of the changes; in all 256 the strips would be nearly twice as large
 
 PAGE = Template("""
 <figure class="viewer" style="--frames: $frames; --at: $at; --k: $k; --K: $K">

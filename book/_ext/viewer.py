@@ -2,9 +2,9 @@
 
 Two descents of a photo, with regularisation and without, are side by side on one scale. The
 notebook leaves the numbers in viewer.json and the images in viewer.safetensors; here they become
-strips of small pictures, which lie beside the book's others. A strip of changes is grey, and the
-page colours it: a lossy picture in colour would have specks of other colours. Without JavaScript,
-and on paper, the directive shows x(K).
+strips of small pictures, which lie beside the book's others. A strip of changes has few colours and
+loses nothing: a lossy picture would have specks of others. Without JavaScript, and on paper, the
+directive shows x(K).
 """
 
 import json
@@ -32,12 +32,11 @@ from page_text import ARMS
 PATH = 0.9  # where on the axis the path ends, of 1
 END = 0.98  # where the end of the run stands
 TICKS = 1000  # of the slider, which is as long as the axis
-QUALITY = 45  # of the strips as WebP
-QUALITY_OF_CHANGES = 40
+QUALITY = 45  # of the photos as WebP
+COLOURS = 33  # of the changes; in all 256 the strips would be nearly twice as large
 
 PAGE = Template("""
 <figure class="viewer" style="--frames: $frames; --at: $at; --k: $k; --K: $K">
-$filter
 $summary
 $choices
 <div class="viewer-pictures">
@@ -162,14 +161,16 @@ class KeptPhoto:
     def write(self, folder: Path) -> None:
         """Write the strips of all arms."""
         reach, reach_at_end = self.reaches
+        colours = mpl.colormaps[CHANGES](np.linspace(0, 1, COLOURS), bytes=True)[:, :3]
         for name, arm in self.arms.items():
             pictures = eight_bit(arm.frames).to(torch.uint8).permute(0, 2, 3, 1).numpy()
             scale = torch.tensor([reach] * len(arm.k) + [reach_at_end]).view(-1, 1, 1)
-            grey = (127.5 + 127.5 * arm.added / scale).round().clamp(0, 255).to(torch.uint8).numpy()
+            shares = (arm.added / scale).clamp(-1, 1).numpy()
+            steps = np.rint((1 + shares) / 2 * (COLOURS - 1)).astype(int)
             photo = Image.fromarray(np.hstack([*pictures]))
             photo.save(folder / self.file(name, "photo"), "webp", quality=QUALITY)
-            change = Image.fromarray(np.hstack([*grey])).convert("RGB")
-            change.save(folder / self.file(name, "change"), "webp", quality=QUALITY_OF_CHANGES)
+            change = Image.fromarray(colours[np.hstack([*steps])])
+            change.save(folder / self.file(name, "change"), "webp", lossless=True)
 
     def text(self, frame: int) -> str:
         """Describe one frame."""
@@ -241,20 +242,6 @@ def kept_photos(notebook: str) -> Iterator[KeptPhoto]:
         yield KeptPhoto(notebook, photo, entry["names"], arms)
 
 
-def colour_filter() -> str:
-    """Return an SVG filter that gives a grey strip the colours of a change."""
-    colours = mpl.colormaps[CHANGES](np.linspace(0, 1, 17))[:, :3]
-    channels = "".join(
-        f'<feFunc{name} type="table" tableValues="{" ".join(f"{v:.3f}" for v in values)}"/>'
-        for name, values in zip("RGB", colours.T, strict=True)
-    )
-    return (
-        '<svg class="viewer-filter" aria-hidden="true"><filter id="change-colours" '
-        'color-interpolation-filters="sRGB"><feComponentTransfer>'
-        f"{channels}</feComponentTransfer></filter></svg>"
-    )
-
-
 def picture_divs(photo: dict[str, Any], arms: Sequence[str]) -> str:
     """Return a row of pictures and one of changes, with a column for each arm."""
     strips = iter(photo["strips"])
@@ -294,7 +281,6 @@ def viewer_html(notebook: str, images: str) -> str:
     paths = zip(("label", "target") * 2, first["paths"], strict=True)
     return PAGE.substitute(
         {name: escape(str(word)) for name, word in words.items()},
-        filter=colour_filter(),
         summary=f'<p class="viewer-short">{first["summary"]}</p>',
         choices=choice_of_photo(photos) if len(photos) > 1 else "",
         pictures=picture_divs(first, [*kept[0].arms]),

@@ -78,6 +78,20 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// A table of a page as CSV; a notebook's has a file.
+document.addEventListener("DOMContentLoaded", () => {
+  const field = (cell) => `"${cell.textContent.trim().replace(/"/g, '""').replace(/−(?=\d)/g, "-")}"`;
+  for (const table of document.querySelectorAll(".bd-article table:not(.cell_output table, .autosummary)")) {
+    const lines = [...table.rows].map((row) => [...row.cells].map(field).join() + "\r\n");
+    const link = document.createElement("a");
+    link.className = "as-csv";
+    link.textContent = "CSV";
+    link.download = "table.csv";
+    link.href = `data:text/csv;charset=utf-8,${encodeURIComponent(lines.join(""))}`;
+    (table.closest(".pst-scrollable-table-container") ?? table).after(link);
+  }
+});
+
 // One switch for all the code of a page.
 document.addEventListener("DOMContentLoaded", () => {
   const folded = document.querySelectorAll("details.hide.above-input");

@@ -560,6 +560,14 @@ def test_a_link_to_a_word_shows_what_it_means_and_a_figure_opens_large(visits):
             assert visit["large"]
 
 
+@in_a_browser
+def test_a_table_of_a_page_is_there_as_csv(visits):
+    for visit in visits:
+        if visit["page"] == "many-photos.html":
+            head, *rows = visit["csv"].partition(",")[2].split("\r\n")[:-1]
+            assert head == '"column",""' and '"seconds","time of the photo' in "\n".join(rows)
+
+
 @pytest.fixture(scope="module")
 def readers_photos(tmp_path_factory) -> list[str]:
     """Four packaged photos, and files: one of 12 megapixels, and one that lies on its side."""

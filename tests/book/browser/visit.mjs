@@ -26,6 +26,7 @@ async function inspect() {
     unrendered: formulas
       .filter((formula) => !formula.querySelector("mjx-container") || formula.querySelector("mjx-merror"))
       .map((formula) => formula.textContent),
+    csv: decodeURIComponent(document.querySelector(".as-csv")?.href ?? ""),
     found: [...document.querySelectorAll("#search-results li a")].map((link) => link.getAttribute("href")),
     tooWide: document.documentElement.scrollWidth > window.innerWidth,
     shownIn: document.documentElement.dataset.theme,

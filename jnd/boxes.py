@@ -1,7 +1,5 @@
 """Bounding boxes: (..., 4), x1, y1, x2, y2 in pixels."""
 
-import math
-
 import torch
 from torch import Tensor
 from torchvision.ops import box_convert, box_iou
@@ -20,7 +18,7 @@ def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
     return torch.cat((shift, stretch), -1)
 
 
-def decode(offsets: Tensor, anchors: Tensor, clip: float = math.inf) -> Tensor:
+def decode(offsets: Tensor, anchors: Tensor, clip: float) -> Tensor:
     """Return the boxes at these offsets from the anchors, the inverse of :func:`encode`.
 
     Args:

@@ -18,7 +18,6 @@ class Machine(nn.Module):
     Attributes:
         name: of the architecture, or the class of the user's network.
         categories: names of the C classes; None: they are unknown.
-        min_size: (height, width) of the smallest image it accepts.
         input_size: (height, width) to which images are resized inside (bilinear, so that the
             gradient reaches the pixels given); None: images are used as they are.
         mean, std: (1, 3, 1, 1), with which pixels are normalised inside, grey levels.
@@ -37,7 +36,6 @@ class Machine(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         sha256: str,
-        min_size: tuple[int, int] = (1, 1),
         input_size: tuple[int, int] | None = None,
     ):
         super().__init__()
@@ -45,7 +43,6 @@ class Machine(nn.Module):
         self.name = name
         self.categories = categories
         self.sha256 = sha256
-        self.min_size = min_size
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
@@ -54,13 +51,6 @@ class Machine(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             raise ValueError(f"{self.name} takes pixels (B, 3, H, W), not {tuple(pixels.shape)}")
-        height, width = pixels.shape[2:]
-        min_height, min_width = self.min_size
-        if height < min_height or width < min_width:
-            raise ValueError(
-                f"images of {height}×{width} are too small for {self.name}, which needs at least "
-                f"{min_height}×{min_width}"
-            )
         with fails_by_size(pixels), deterministic(pixels.device):
             x = (pixels - self.mean) / self.std
             if self.input_size:

@@ -1,9 +1,8 @@
 """Tools for any network: freeze it, make it deterministic, fold batch norm, resize its input."""
 
 import os
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from copy import deepcopy
 from inspect import signature
 from typing import Any
@@ -15,38 +14,28 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.functional import interpolate
 from torch.nn.modules.batchnorm import _BatchNorm
 
-_changing = threading.RLock()  # held while a network is changed
-
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """Inside: eval mode, no gradients for parameters. After: as before, buffers included.
 
-    Nothing is written to a module that is frozen already, so that threads can share it. Threads
-    that need to change a module take turns.
+    Threads can share a module that is frozen already, as machines and detectors are.
     """
-    with ExitStack() as stack:
-        stack.enter_context(_changing)
-        modes = [(m, m.training) for m in module.modules()]
-        gradients = [(p, p.requires_grad) for p in module.parameters()]
-        buffers = [(b, b.clone()) for b in module.buffers()]
-        changes = any(mode for _, mode in modes) or any(wanted for _, wanted in gradients)
-        if changes:
-            module.eval().requires_grad_(False)
-        else:
-            stack.close()
-        try:
-            yield
-        finally:
-            if changes:
-                for m, training in modes:
-                    m.training = training
-                for p, requires_grad in gradients:
-                    p.requires_grad_(requires_grad)
-            with torch.no_grad():
-                for b, saved in buffers:
-                    if not torch.equal(b, saved):
-                        b.copy_(saved)
+    modes = [(m, m.training) for m in module.modules()]
+    gradients = [(p, p.requires_grad) for p in module.parameters()]
+    buffers = [(b, b.clone()) for b in module.buffers()]
+    module.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, requires_grad in gradients:
+            p.requires_grad_(requires_grad)
+        with torch.no_grad():
+            for b, saved in buffers:
+                if not torch.equal(b, saved):
+                    b.copy_(saved)
 
 
 @contextmanager

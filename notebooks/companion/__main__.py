@@ -16,7 +16,7 @@ from torch import Tensor
 
 from companion.files import printable, short_name, writable_folder
 from companion.folder import Parameters, check, default_parameters, descend, save_picture
-from companion.photos import JPEG_MODES, load_photos
+from companion.photos import load_photos
 from companion.progress import Bar
 from companion.style import CHANGES, draw_map, draw_picture, panels, styled
 from companion.zoo import load_machine
@@ -45,7 +45,7 @@ def before_and_after(x0: Tensor, picture: Tensor, answers: Sequence[str]) -> Fig
 
 def show(photo: str, parameters: Parameters, machine: Machine, output: Path) -> None:
     """Print what a photo gives, and save its picture and its figure."""
-    pixels, _ = load_photos([photo], parameters.size, JPEG_MODES)
+    pixels, _ = load_photos([photo], parameters.size)
     x0 = pixels.to(machine.mean.device)
     bar = Bar(printable(photo))
 

@@ -25,7 +25,7 @@ from companion.checkout import ROOT
 from companion.checkpoint import Checkpoint, fingerprint
 from companion.files import printable, replacing, sha256, short_name, writable_folder
 from companion.listing import list_photos, shard_of, state_of
-from companion.photos import JPEG_MODES, read_square
+from companion.photos import read_square
 from companion.provenance import origin, plain, subject
 from companion.zoo import load_machine
 from jnd.cost import Cost
@@ -271,7 +271,7 @@ def _read(path: Path, size: int, row: dict[str, Any]) -> Tensor:
     if not path.is_file():
         raise FileNotFoundError(f"{path} leads to no file")
     row["sha256"] = sha256(path)
-    return read_square(path, size, convert=JPEG_MODES)
+    return read_square(path, size)
 
 
 def _data(tables: Iterable[pa.Table]) -> dict[str, Any]:

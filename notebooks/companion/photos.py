@@ -3,7 +3,7 @@
 import difflib
 import tarfile
 import zipfile
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,10 @@ from companion.registry import fetch, registered
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 """CIFAR-10's categories, in the order of its labels."""
 CIFAR10_ARCHIVE = "cifar-10-binary.tar.gz"
-JPEG_MODES = {"L", "CMYK"}  # Pillow's names of a JPEG's other modes, which can be turned into RGB
+JPEG_MODES = {"L", "CMYK"}  # a JPEG's other modes, by Pillow's names, which become RGB
 
 
-def load_photos(
-    names: Sequence[str], size: int, convert: Set[str] = frozenset()
-) -> tuple[Tensor, dict[str, str]]:
+def load_photos(names: Sequence[str], size: int) -> tuple[Tensor, dict[str, str]]:
     """Load square photos.
 
     A photo is cut to its registered crop, or else to its central square, and resized (bilinear,
@@ -33,7 +31,6 @@ def load_photos(
     Args:
         names: in the registry, or paths of files; at least one.
         size: side of the result, pixels.
-        convert: as :func:`read_rgb` takes it.
 
     Returns:
         the photos, (B, 3, size, size) float32 in 0..255, and the SHA-256 of each file by name.
@@ -52,7 +49,7 @@ def load_photos(
     hashes = {}
     for name, (file, box) in zip(names, sources, strict=True):
         path = _path(file)
-        photos.append(read_square(path, size, box, convert))
+        photos.append(read_square(path, size, box))
         hashes[name] = sha256(path)
     return torch.stack(photos).float(), hashes
 
@@ -193,21 +190,15 @@ def central_square(pixels: Tensor, size: int) -> Tensor:
     return resize(square, [size, size], antialias=True)
 
 
-def read_square(
-    path: str | Path,
-    size: int,
-    box: Sequence[int] | None = None,
-    convert: Set[str] = frozenset(),
-) -> Tensor:
+def read_square(path: str | Path, size: int, box: Sequence[int] | None = None) -> Tensor:
     """Read a square of a photo, the central one or a box, resized to (3, size, size) uint8.
 
     Args:
         path: of its file.
         size: side of the result, pixels.
         box: left, top and side of the square, pixels.
-        convert: as :func:`read_rgb` takes it.
     """
-    pixels = read_rgb(path, convert)
+    pixels = read_rgb(path)
     if box:
         left, top, side = box
         pixels = crop(pixels, top, left, side, side)
@@ -216,18 +207,19 @@ def read_square(
     return square
 
 
-def read_rgb(path: str | Path, convert: Set[str] = frozenset()) -> Tensor:
-    """Read an 8-bit RGB picture as (3, H, W) uint8, upright by its EXIF orientation.
+def read_rgb(path: str | Path) -> Tensor:
+    """Read an 8-bit picture in colour or grey as (3, H, W) uint8, upright by its EXIF orientation.
 
-    Args:
-        path: of its file.
-        convert: other modes to convert to RGB, by Pillow's names, such as ``{"L"}``, grey.
+    Raises:
+        ValueError: it has an alpha channel, a palette or 16 bits, or cannot be decoded.
+        OSError: it cannot be read.
     """
     try:
         with Image.open(path) as file:
             # Pillow reads 16 bits per channel as 8 without a word
             has_16_bits = any(";16" in str(tile) for tile in getattr(file, "tile", ()))
-            image = ImageOps.exif_transpose(file.convert("RGB") if file.mode in convert else file)
+            is_jpeg_mode = file.mode in JPEG_MODES
+            image = ImageOps.exif_transpose(file.convert("RGB") if is_jpeg_mode else file)
             pixels = np.array(image)
     except (OSError, ValueError):
         raise

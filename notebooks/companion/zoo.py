@@ -198,7 +198,6 @@ def _torchvision(name: str, weights: str | Path) -> Machine:
     official = torchvision.models.get_model_weights(architecture).DEFAULT
     preset = official.transforms()
     categories = loaded.header_list("categories", official.meta["categories"])
-    input_size = tuple(loaded.header_list("input_size", [])) or None
     options: dict[str, Any] = {"num_classes": len(categories)}
     if architecture in {"googlenet", "inception_v3"}:
         # the official weights of these two expect their input scaled once more
@@ -214,6 +213,5 @@ def _torchvision(name: str, weights: str | Path) -> Machine:
         mean=loaded.header_list("mean", [255 * m for m in preset.mean]),
         std=loaded.header_list("std", [255 * s for s in preset.std]),
         sha256=loaded.sha256,
-        min_size=(1, 1) if input_size else official.meta["min_size"],
-        input_size=input_size,
+        input_size=tuple(loaded.header_list("input_size", [])) or None,
     )

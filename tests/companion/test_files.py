@@ -40,9 +40,3 @@ def test_a_folder_for_results_is_tried(tmp_path, monkeypatch):
             writable_folder(folder)
     with pytest.raises(OSError, match="nothing can be written into the folder"):
         Checkpoint(tmp_path / "file" / "state.checkpoint")
-
-
-def test_the_folder_of_a_checkpoint_is_made(tmp_path):
-    checkpoint = Checkpoint(tmp_path / "missing" / "state.checkpoint")
-    checkpoint.save({}, now=True)
-    assert checkpoint.load() == {}

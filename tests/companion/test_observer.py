@@ -133,20 +133,6 @@ def test_the_K_of_people_on_a_straight_path(straight):
     ].isnan().all()
 
 
-def test_an_onlooker_continues_where_another_was(straight):
-    recording, direction, steps = straight
-    whole = Onlooker([1, 10, 30, 100], made_quality)
-    walk(*straight, whole)
-    first = Recording(recording.x0, 20, "float", False)
-    walk(first, direction, steps, Onlooker([1, 10, 30, 100], made_quality))
-    second = Recording(recording.x0, 100, "float", False)
-    second.restore({name: tensor.clone() for name, tensor in first.state.items()})
-    resumed = Onlooker([1, 10, 30, 100], made_quality)
-    walk(second, direction, steps, resumed)
-    assert torch.equal(resumed.K, whole.K) and torch.equal(resumed.jods, whole.jods)
-    assert torch.equal(resumed.x[:2], whole.x[:2])
-
-
 def test_an_onlooker_survives_a_checkpoint(generator, tmp_path):
     """The state at half the descent, through a file, gives what the whole descent gives."""
     machine = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 3))

@@ -81,7 +81,6 @@ def test_every_registered_crop_lies_inside_its_photo():
 @pytest.mark.parametrize(
     "mode, array",
     [
-        ("L", np.zeros((4, 4), np.uint8)),
         ("RGBA", np.zeros((4, 4, 4), np.uint8)),
         ("I;16", np.zeros((4, 4), np.uint16)),
     ],
@@ -89,6 +88,12 @@ def test_every_registered_crop_lies_inside_its_photo():
 def test_pictures_that_are_not_8_bit_rgb(tmp_path, mode, array):
     with pytest.raises(ValueError, match=rf"mode {mode}, not 8-bit RGB; convert it"):
         load_photos([saved(tmp_path / "mine.png", array)], 4)
+
+
+def test_a_grey_picture_is_taken_as_rgb(tmp_path):
+    grey = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    pixels = read_rgb(saved(tmp_path / "grey.png", grey))
+    assert np.array_equal(pixels.numpy(), np.stack([grey] * 3))
 
 
 def test_16_bits_are_refused_although_pillow_reads_them_as_8(tmp_path, generator):

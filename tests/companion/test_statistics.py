@@ -23,16 +23,6 @@ def test_p_and_difference_are_scipys(generator):
     assert p == stats.wilcoxon(first.numpy(), second.numpy()).pvalue
 
 
-def test_the_interval_holds_the_mean_as_often_as_it_says(generator):
-    """Of 200 samples of 40 with mean 1, about 190 intervals hold 1 (standard deviation 3.1)."""
-    held = 0
-    for _ in range(200):
-        sample = 1 + torch.randn(40, generator=generator, dtype=torch.float64)
-        difference, _ = compare_pairs(sample, torch.zeros_like(sample))
-        held += difference.low < 1 < difference.high
-    assert 175 <= held <= 199
-
-
 def test_pairs_with_nan_are_left_out():
     first = torch.tensor([1.0, 2.0, math.nan, 4.0, 7.0])
     second = torch.tensor([0.5, 1.0, 1.0, math.nan, 5.0])
@@ -72,16 +62,6 @@ def test_a_joint_interval_is_students_at_a_higher_level(generator):
     expected = stats.t.interval(1 - 0.05 / 12, 5, values.mean().item(), error)
     assert mean.n == 6 and mean.mean == pytest.approx(values.mean().item())
     assert (mean.low, mean.high) == pytest.approx(expected, rel=1e-12)
-
-
-def test_of_twelve_joint_intervals_all_hold_as_often_as_they_say(generator):
-    """In 500 families of 12 samples of 6, all hold in at least 475 (standard deviation 4.9)."""
-    held = 0
-    for _ in range(500):
-        samples = 1 + torch.randn(12, 6, generator=generator, dtype=torch.float64)
-        intervals = [joint_interval(sample, 12) for sample in samples]
-        held += all(interval.low < 1 < interval.high for interval in intervals)
-    assert 462 <= held <= 492
 
 
 def test_too_few_values_have_no_joint_interval():

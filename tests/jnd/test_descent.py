@@ -445,22 +445,6 @@ def test_wrong_arguments(w, x0, wrong, message):
         find_jnd(linear_machine(w, x0, 3.0), x0[:1], **wrong)
 
 
-def test_wrong_images(w, x0):
-    machine = linear_machine(w, x0, 3.0)
-    with pytest.raises(ValueError, match="uint8"):
-        find_jnd(machine, x0.byte())
-    with pytest.raises(ValueError, match=r"\(3, 6, 5\)"):
-        find_jnd(machine, x0[0])
-    x0[2, 0, 1, 1] = float("nan")
-    with pytest.raises(ValueError, match="image 2 of x0"):
-        find_jnd(machine, x0)
-
-
-def test_a_machine_without_logits_is_refused(x0):
-    with pytest.raises(ValueError, match=r"logits \(B, C\), but gave \(4, 3, 6, 5\)"):
-        find_jnd(nn.Identity(), x0)
-
-
 def test_watchers_are_called_in_order_once_per_k_after_the_answer_is_recorded(w, x0):
     alpha = 0.01
     machine = linear_machine(w, x0, 0.5)
@@ -536,16 +520,6 @@ def test_a_descent_resumed_at_any_k_gives_the_same_bits(w, x0, pixels, stop_at_K
         resumed = find_jnd(machine, x0, **options, watch=[lambda r: ks.append(r.k)], resume=state)
         assert ks == list(range(k, len(states)))
         assert_same_trajectory(resumed, whole)
-
-
-def test_a_state_is_tensors_and_can_be_resumed_twice(w, x0):
-    machine = linear_machine(w, x0, 3.0)
-    options = dict(label=0, target=1, alpha=0.1 / GREY, max_iter=20)
-    states = []
-    whole = find_jnd(machine, x0, **options, watch=[lambda r: states.append(deepcopy(r.state))])
-    assert all(isinstance(tensor, torch.Tensor) for tensor in states[7].values())
-    for _ in range(2):
-        assert_same_trajectory(find_jnd(machine, x0, **options, resume=states[7]), whole)
 
 
 def test_tensors_that_watchers_keep_are_resumed_too(w, x0):

@@ -1,6 +1,5 @@
 """Bad input to a descent: refused with a sentence before any work, or made right."""
 
-import copy
 import pickle
 import threading
 
@@ -133,23 +132,6 @@ def test_an_objective_without_gradient_is_refused(machine, x0):
         jnd.find_jnd(machine, x0, objective=Detached())
 
 
-def test_two_logits_in_place_of_one_find_the_same_answer(x0):
-    """The question z > 0, as the refusal of a single logit advises to ask it."""
-    network = Small(classes=1)
-
-    class TwoLogits(nn.Module):
-        def forward(self, pixels):
-            z = network(pixels)
-            return torch.cat((torch.zeros_like(z), z), 1)
-
-    trajectory = jnd.find_jnd(TwoLogits(), x0, **OPTIONS)
-    first = network(x0)[:, 0] > 0
-    assert (trajectory.K > 0).any()
-    for i, K in enumerate(trajectory.K.tolist()):
-        if K > 0:
-            assert (network(trajectory.x_jnd[i : i + 1])[0, 0] > 0) != first[i]
-
-
 @pytest.mark.parametrize(
     "wrong, message",
     [
@@ -157,6 +139,7 @@ def test_two_logits_in_place_of_one_find_the_same_answer(x0):
         (lambda x: (x / 255 - 0.45) / 0.22, "image 0 of x0 has many negative pixels"),
         (lambda x: torch.cat((x[:3], x[3:] / 255)), "image 3 of x0 has no pixel above 1"),
         (lambda x: x - 128, "image 0 of x0 has many negative pixels"),
+        (lambda x: torch.cat((x[:3], torch.nan * x[3:])), "image 3 of x0 has pixels that are NaN"),
         (lambda x: x.to(torch.uint8), r"x0.float\(\) converts"),
         (lambda x: x[0], r"x0\[None\] makes a batch of one"),
     ],
@@ -203,10 +186,9 @@ def test_small_types_of_labels_are_checked_against_the_number_of_classes(x0):
         jnd.find_jnd(Small(), x0, label=torch.ones(4, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_threads_may_share_a_machine(machine, x0, training):
-    machine.train(training)
-    expected = jnd.find_jnd(copy.deepcopy(machine), x0, **OPTIONS)
+def test_threads_may_share_a_frozen_machine(machine, x0):
+    machine.eval().requires_grad_(False)
+    expected = jnd.find_jnd(machine, x0, **OPTIONS)
     results = {}
 
     def descend(name):
@@ -219,7 +201,6 @@ def test_threads_may_share_a_machine(machine, x0, training):
         thread.join()
     for name in range(3):
         same(results[name], expected)
-    assert machine.training == training
 
 
 def test_a_diverged_descent_arrives_from_another_process(machine, x0):

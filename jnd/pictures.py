@@ -1,5 +1,7 @@
 """Pictures: images of whole grey levels, as an 8-bit file stores them."""
 
+import os
+import secrets
 from pathlib import Path
 
 import torch
@@ -13,7 +15,7 @@ def eight_bit(x: Tensor) -> Tensor:
 
 
 def save_png(path: str | Path, x: Tensor) -> None:
-    """Write a picture as a PNG file.
+    """Write a picture as a PNG file, completely or not at all.
 
     Args:
         path: of the file, ending in .png; an existing file is replaced.
@@ -35,4 +37,9 @@ def save_png(path: str | Path, x: Tensor) -> None:
             f"{path}: a PNG holds whole grey levels 0..255, but this image has others; use "
             'find_jnd(..., pixels="8bit"), because rounding afterwards may undo the change'
         )
-    Image.fromarray(whole.permute(1, 2, 0).numpy()).save(path)
+    part = path.with_name(f".{secrets.token_hex(4)}.part")  # never longer than a name may be
+    try:
+        Image.fromarray(whole.permute(1, 2, 0).numpy()).save(part, format="PNG")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -41,3 +41,16 @@ def test_wrong_shapes_and_names_are_refused(tmp_path):
     with pytest.raises(ValueError, match="ends in .png"):
         save_png(tmp_path / "x.jpg", torch.zeros(3, 2, 2))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_picture_and_nothing_else(tmp_path, monkeypatch):
+    def full_disk(image, path, format):
+        path.write_bytes(b"half a picture")
+        raise OSError(28, "No space left on device")
+
+    save_png(tmp_path / "x.png", torch.zeros(3, 2, 2))
+    before = (tmp_path / "x.png").read_bytes()
+    monkeypatch.setattr(Image.Image, "save", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_png(tmp_path / "x.png", torch.ones(3, 2, 2))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]

@@ -84,9 +84,25 @@ def test_an_image_that_is_not_fooled_comes_back_as_its_last(model, inputs):
     assert torch.allclose(one, inputs, atol=1e-3) and not torch.equal(one, inputs)
 
 
+def test_whole_grey_levels_stay_whole(model, inputs):
+    inputs = (255 * inputs).round() / 255
+    adversarial = jnd.attack(model, inputs, pixels="8bit", **OPTIONS)
+    levels = 255 * adversarial
+    assert torch.allclose(levels, levels.round(), atol=1e-3)
+    labels = model(inputs).argmax(1)
+    as_files = levels.round().to(torch.uint8).float() / 255
+    fooled = model(adversarial).argmax(1) != labels
+    assert fooled.any() and torch.equal(model(as_files).argmax(1) != labels, fooled)
+
+
 @pytest.mark.parametrize(
-    "wrong", [lambda x: 255 * x, lambda x: x - 0.5], ids=["grey levels", "negative"]
+    "wrong, options, message",
+    [
+        (lambda x: 255 * x, {}, "inputs must lie in 0..1: divide grey levels by 255"),
+        (lambda x: x - 0.5, {}, "inputs must lie in 0..1"),
+        (lambda x: x, {"pixels": "8bit"}, "inputs must be multiples of 1/255"),
+    ],
 )
-def test_inputs_in_other_units_are_refused(model, inputs, wrong):
-    with pytest.raises(ValueError, match="inputs must lie in 0..1: divide grey levels by 255"):
-        jnd.attack(model, wrong(inputs))
+def test_inputs_in_other_units_are_refused(model, inputs, wrong, options, message):
+    with pytest.raises(ValueError, match=message):
+        jnd.attack(model, wrong(inputs), **options)

@@ -18,7 +18,6 @@ from jnd.pictures import eight_bit
 WIDTH = 7.4  # inches, of every figure: a reader sees all letters in one size
 STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
-    "savefig.dpi": 150,
     "figure.facecolor": "white",
     "font.size": 9,
     "axes.titlesize": 9,
@@ -61,8 +60,8 @@ def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figu
 def log_scale(axis: Axes, *sides: str) -> None:
     """Make sides, "x" and "y", logarithmic, with labels so few that they do not overlap.
 
-    To be called when all has been drawn. Values closer together than a factor of ten stay so to
-    the eye.
+    To be called when all has been drawn, once for a side that several panels share. It spans a
+    factor of ten or more, so that values that nearly coincide look so.
     """
     for side in sides:
         axis.set(**{f"{side}scale": "log"})

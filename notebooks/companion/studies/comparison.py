@@ -101,10 +101,10 @@ def shrinking_steps(
             axis.plot(alphas, moments["border"][:, i].cpu(), "-", color=colour, label=photo)
             axis.plot(min(alphas) / 2, limits[goal][i].cpu(), "<", color=colour, markersize=4)
         axis.axhline(1, color=GREY, linewidth=1)
-        axis.set(title=goal, xlabel="learning rate α")
-        log_scale(axis, "x", "y")
+        axis.set(xscale="log", title=goal, xlabel="learning rate α")
         axis.set_xticks([min(alphas) / 2, *alphas], ["→ 0", *(f"{a:g}" for a in alphas)])
         axis.minorticks_off()
+    log_scale(axes[0, 0], "y")
     axes[0, 0].set_ylabel("JND(M), times the least of the six")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure

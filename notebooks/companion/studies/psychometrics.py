@@ -274,7 +274,7 @@ def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
         axis.axvline(median, color=ORANGE)
         axis.set(ylabel="images", title=f"{name}: median {median:.2g}")
         axis.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
-        log_scale(axis, "x")
+    log_scale(axes[-1, 0], "x")
     axes[-1, 0].set_xlabel("JND(M)")
     return figure
 
@@ -302,7 +302,7 @@ def psychometric_functions(
             axis.plot([psi.low, psi.high], [0.5, 0.5], color=colour, linewidth=3, alpha=0.5)
         axis.set(title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
         axis.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)
-        log_scale(axis, "x")
+    log_scale(axes[-1, 0], "x")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     axes[-1, 0].set_xlabel("relative distortion ‖x − x(0)‖₂ / ‖x(0)‖₂")
     return figure
@@ -334,8 +334,8 @@ def weber(
         axis.set(xscale="log", xlabel=f"{scaling}, times that of the photo")
         axis.set_xticks(scales, [f"{s:g}" for s in scales])
         axis.minorticks_off()
-        log_scale(axis, "y")
         axis.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    log_scale(axes[0, 0], "y")
     axes[0, 0].set_ylabel("threshold, times\nthat of the photo")
     return figure
 

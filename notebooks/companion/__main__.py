@@ -32,7 +32,7 @@ def before_and_after(x0: Tensor, picture: Tensor, answers: Sequence[str]) -> Fig
         x0, picture: (3, H, W), grey levels.
         answers: for both.
     """
-    figure, axes = panels(1, 3, (2.6, 2.7))
+    figure, axes = panels(1, 3, 2.4)
     for axis, image, answer in zip(axes[0], (x0, picture), answers, strict=False):
         draw_picture(axis, image)
         axis.set_title(answer)

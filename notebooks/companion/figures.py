@@ -1,13 +1,12 @@
 """The figures that several notebooks share."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -17,8 +16,11 @@ from companion.style import (
     CHANGES,
     GREY,
     SERIES,
+    WIDTH,
+    bare,
     draw_map,
     draw_picture,
+    log_scale,
     note,
     panels,
     reach_of,
@@ -35,12 +37,14 @@ def gallery(rows: Mapping[str, Tensor], answers: Mapping[str, Sequence[str]]) ->
         rows: title -> images (B, 3, H, W) in 0..255; an image of NaN is left out.
         answers: title -> B captions.
     """
-    figure, axes = panels(len(rows), len(next(iter(rows.values()))), (1.9, 2.15))
+    columns = len(next(iter(rows.values())))
+    figure, axes = panels(len(rows), columns, WIDTH / columns + 0.3)
+    letters = int(13 * WIDTH / columns)  # as many as a picture is wide
     for (title, images), axes_row in zip(rows.items(), axes, strict=True):
         for axis, image, answer in zip(axes_row, images, answers[title], strict=True):
             draw_picture(axis, image)
-            axis.set_title(answer)
-        axes_row[0].set_ylabel(title)
+            axis.set_title(textwrap.fill(answer, letters))
+        axes_row[0].set_ylabel(textwrap.fill(title, letters))
     return figure
 
 
@@ -55,7 +59,8 @@ def confidence_curves(
         image: number in the batch.
         names: of the label and of the target.
     """
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(5, 4.4), sharex=True, height_ratios=(3, 2))
+    figure, axes = panels(2, 1, 1.9, sharex=True, height_ratios=(3, 2))
+    top, bottom = axes[:, 0]
     first_arm, first = next(iter(trajectories.items()))
     for column, (name, (colour, style)) in enumerate(zip(names, SERIES, strict=False)):
         top.plot(first.confidence[:, image, column].cpu(), style, color=colour, label=name)
@@ -68,7 +73,7 @@ def confidence_curves(
     if K >= 0:
         for axis in (top, bottom):
             axis.axvline(K, color=GREY, linewidth=1)
-        note(top, f"K = {K}", (K, 0.5), (4, 0), color=GREY)
+        note(bottom, f"K = {K}", (K, 1), (4, -9), xycoords=bottom.get_xaxis_transform(), color=GREY)
     for axis in (top, bottom):
         axis.legend(loc="best")
     return figure
@@ -85,8 +90,8 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
             ``stays_adversarial``, (B,) each.
         names: of the images, a row each.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(7.2, 0.27 * len(names) + 1), sharey=True)
-    for axis, (key, title) in zip(axes, {"K": "K", "jnd": "JND(M)"}.items(), strict=True):
+    figure, axes = panels(1, 2, 0.27 * len(names) + 1, sharey=True)
+    for axis, (key, title) in zip(axes[0], {"K": "K", "jnd": "JND(M)"}.items(), strict=True):
         for place, (arm, values) in enumerate(arms.items()):
             if arm in ARMS:
                 colour, label = ARMS[arm][0], ARM_NAMES[arm]
@@ -94,16 +99,15 @@ def first_flips(arms: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
                 colour, label = SERIES[place][0], arm
             rows = torch.arange(len(names)) + 0.22 * (place - (len(arms) - 1) / 2)
             _draw_flips(axis, values, key, rows, colour, label)
-        axis.set(xscale="log", title=title, ylim=(len(names) - 0.5, -0.5))
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.minorticks_off()
+        axis.set(title=title, ylim=(len(names) - 0.5, -0.5))
+        log_scale(axis, "x")
         lines = {"color": "#eeeeee", "linewidth": 0.8, "zorder": 0}
         axis.hlines(range(len(names)), 0, 1, transform=axis.get_yaxis_transform(), **lines)
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
-    axes[0].set_yticks(range(len(names)), names)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms))
+    axes[0, 0].set_yticks(range(len(names)), names)
+    labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*labels, loc="outside lower center", ncols=len(arms))
     return figure
 
 
@@ -135,7 +139,7 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
         names: of the B images.
     """
     height, width = x0.shape[2:]
-    figure, axes = panels(len(x0) * len(changed), 3, (7.4 / 3, 2.2 * height / width + 0.1))
+    figure, axes = panels(len(x0) * len(changed), 3, 1.85 * height / width + 0.1)
     titles = ("changed image", "change", "where: root mean square")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title)
@@ -146,7 +150,7 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
         for title, change in changes.items():
             picture, sign, place = next(axes_rows)
             draw_picture(picture, changed[title][i])
-            picture.set_ylabel(f"{name}, {title}")
+            picture.set_ylabel(f"{name},\n{title}")
             draw_map(sign, change.mean(0), cmap=CHANGES, vmin=-reach, vmax=reach)
             rms = avg_pool2d(change.square().mean(0)[None, None], 15, 1, 7, count_include_pad=False)
             draw_map(place, rms.sqrt()[0, 0], cmap="magma", vmin=0)
@@ -165,10 +169,10 @@ def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
     """
     columns = 5
     rows = -(-(1 + len(changed)) // columns)  # rounded up
-    figure, axes = panels(2 * rows, columns, (1.48, 1.62))
+    figure, axes = panels(2 * rows, columns, 1.65, gridspec_kw={"hspace": 0.08})
     pairs = zip(axes[::2].flat, axes[1::2].flat, strict=True)
     for axis in axes.flat:
-        axis.axis("off")
+        bare(axis)
     for title, image in {"original": x0, **changed}.items():
         picture, below = next(pairs)
         draw_picture(picture, image)
@@ -177,5 +181,5 @@ def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
         if title in changed and change.isfinite().all():
             reach = reach_of(change[None])
             below.imshow(change.numpy(), cmap=CHANGES, vmin=-reach, vmax=reach)
-            below.set_title(f"± {reach:.2g}", y=-0.17, fontsize=8)
+            below.set_xlabel(f"± {reach:.2g}")
     return figure

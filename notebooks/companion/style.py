@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from jnd.pictures import eight_bit
 
+WIDTH = 7.4  # inches, of every figure: a reader sees all letters in one size
 STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
-    "savefig.dpi": 150,
-    "savefig.bbox": "tight",
     "figure.facecolor": "white",
     "font.size": 9,
     "axes.titlesize": 9,
@@ -52,13 +52,29 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return figure
 
 
-def panels(
-    rows: int, columns: int, size: tuple[float, float], **options: Any
-) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes, (rows, columns), each of a ``size`` (width, height) in inches."""
-    width, height = size
-    figsize = (width * columns, height * rows)
-    return plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options)
+def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure as wide as the column, and its axes, (rows, columns); each row has this height."""
+    return plt.subplots(rows, columns, figsize=(WIDTH, height * rows), squeeze=False, **options)
+
+
+def log_scale(axis: Axes, *sides: str) -> None:
+    """Make sides, "x" and "y", logarithmic, with labels so few that they do not overlap.
+
+    To be called when all has been drawn, once for a side that several panels share. It spans a
+    factor of ten or more, so that values that nearly coincide look so.
+    """
+    for side in sides:
+        axis.set(**{f"{side}scale": "log"})
+        low, high = getattr(axis, f"get_{side}lim")()
+        margin = max(1, (10 * low / high) ** 0.5)
+        axis.set(**{f"{side}lim": (low / margin, high * margin)})
+        labelled = getattr(axis, f"{side}axis")
+        if high / low < 200:
+            steps = (1, 2, 5) if high / low < 20 else (1, 3)
+            labelled.set_major_locator(LogLocator(subs=steps))
+        if low > 5e-5:  # no label is below 0.0001
+            labelled.set_major_formatter("{x:g}")
+        labelled.set_minor_formatter(NullFormatter())
 
 
 def reach_of(changes: Tensor) -> float:
@@ -88,10 +104,15 @@ def draw_map(axis: Axes, values: Tensor, **colours: Any) -> None:
         grey_level_bar(axis.figure, axis.imshow(values.numpy(), **colours), axis)
 
 
-def _prepared(axis: Axes, values: Tensor) -> bool:
-    """Remove frame and ticks, and tell whether the values are finite; if not, write so."""
+def bare(axis: Axes) -> None:
+    """Remove frame and ticks."""
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
+
+
+def _prepared(axis: Axes, values: Tensor) -> bool:
+    """Remove frame and ticks, and tell whether the values are finite; if not, write so."""
+    bare(axis)
     finite = bool(values.isfinite().all())
     if not finite:
         axis.text(0.5, 0.5, "not noticed", ha="center", va="center", transform=axis.transAxes)
@@ -124,6 +145,4 @@ def note(axis: Axes, text: str, at: Any, offset: tuple[float, float], **style: A
 
 def grey_level_bar(figure: FigureBase, shown: Any, axis: Any) -> None:
     """Draw the scale of the values ``shown``, in grey levels."""
-    bar = figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.02)
-    bar.ax.tick_params(labelsize=7)
-    bar.set_label("grey levels", fontsize=7)
+    figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.02, label="grey levels")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from companion import figures
-from companion.style import ARM_NAMES
+from companion.style import ARM_NAMES, log_scale, panels, styled
 from jnd.cost import Cost
 from jnd.descent import find_jnd
 from units import GREY
@@ -45,6 +45,15 @@ def test_gallery_shows_the_pixels_and_the_answers():
     assert np.unique(figure.axes[1].images[0].get_array()) == [255]
 
 
+def test_gallery_breaks_what_is_wider_than_a_picture():
+    images = torch.full((6, 3, 4, 4), 40.0)
+    answers = ["drilling platform, 0.23", *["cat, 0.9"] * 5]
+    figure = figures.gallery({"end, unregularised": images}, {"end, unregularised": answers})
+    assert figure.axes[0].get_title() == "drilling\nplatform, 0.23"
+    assert figure.axes[0].get_ylabel() == "end,\nunregularised"
+    assert figure.axes[1].get_title() == "cat, 0.9"
+
+
 def test_gallery_says_where_there_is_no_image():
     figure = figures.gallery({"x(K)": torch.full((1, 3, 4, 4), torch.nan)}, {"x(K)": [""]})
     assert not figure.axes[0].images and figure.axes[0].texts[0].get_text() == "not noticed"
@@ -55,7 +64,7 @@ def test_confidence_curves_mark_K(trajectory):
     top, bottom = figure.axes
     assert np.allclose(lines(top)["cup"].get_ydata(), trajectory.confidence[:, 0, 1])
     assert np.allclose(lines(bottom)[ARM_NAMES["none"]].get_ydata(), trajectory.distance[:, 0])
-    assert f"K = {trajectory.K[0]}" in [text.get_text() for text in top.texts]
+    assert f"K = {trajectory.K[0]}" in [text.get_text() for text in bottom.texts]
 
 
 def test_first_flips_are_dots_hollow_where_they_do_not_last_and_dashes_where_there_are_none():
@@ -91,7 +100,7 @@ def test_perturbations_show_the_signed_change():
     changed[..., 16:] -= 1
     figure = figures.perturbations(x0, {"full": changed}, ["cat"])
     shown = [axis.images[0].get_array() for axis in figure.axes[:3]]
-    assert figure.axes[0].get_ylabel() == "cat, full"
+    assert figure.axes[0].get_ylabel() == "cat,\nfull"
     assert np.unique(shown[1]).tolist() == [-1, 2]
     assert shown[2][0, 0] == pytest.approx(2) and shown[2][0, -1] == pytest.approx(1)
     assert "grey levels" in [axis.get_ylabel() for axis in figure.axes]
@@ -103,9 +112,34 @@ def test_side_by_side_shows_every_change_on_a_scale_that_it_names():
     panels = figures.side_by_side(x0, changed).axes
     titles = [axis.get_title() for axis in panels]
     assert titles[:5] == ["original", "a1", "a2", "a3", "a4"] and titles[10:12] == ["a5", "none"]
-    below = {title: panels[i + 5] for i, title in enumerate(titles) if title and title[0] != "±"}
+    below = {title: panels[i + 5] for i, title in enumerate(titles) if title}
     for i in range(1, 6):
         (change,) = below[f"a{i}"].images
         assert np.unique(change.get_array()).tolist() == [i] and change.get_clim() == (-i, i)
-        assert below[f"a{i}"].get_title() == f"± {i}"
+        assert below[f"a{i}"].get_xlabel() == f"± {i}"
     assert not below["original"].images and not below["none"].images
+
+
+@styled
+def powers(low, high):
+    figure, axes = panels(1, 3, 2.0)
+    for axis in axes[0]:
+        axis.plot([low, high], [low, high])
+        log_scale(axis, "x", "y")
+    return figure
+
+
+@pytest.mark.parametrize("low", [0.00207, 0.7])
+@pytest.mark.parametrize("factor", [1.001, 3, 18, 90, 300, 1e5])
+def test_labels_of_a_logarithmic_side_are_two_or_more_and_do_not_overlap(low, factor):
+    figure = powers(low, low * factor)
+    figure.draw_without_rendering()
+    axis = figure.axes[0]
+    for side, start, end in (axis.xaxis, "x0", "x1"), (axis.yaxis, "y0", "y1"):
+        first, last = side.get_view_interval()
+        ticks = zip(side.get_majorticklocs(), side.get_ticklabels(), strict=True)
+        boxes = [label.get_window_extent() for at, label in ticks if first <= at <= last]
+        assert len(boxes) >= 2
+        for box, after in zip(boxes, boxes[1:], strict=False):
+            assert getattr(box, end) < getattr(after, start)
+        assert not any(label.get_text() for label in side.get_ticklabels(minor=True))

@@ -67,11 +67,13 @@ def test_paired_differences_mark_mean_and_interval(generator):
     )
     left, right = paired_differences(differences, test).axes
     assert left.get_title() == "PSNR, dB" and right.get_title() == "UQI"
-    assert [line.get_xdata()[0] for line in right.lines] == [0, 0.5]
-    assert sum(bar.get_height() for bar in right.patches[:25]) == 20
+    zero, mean, dots = right.lines
+    assert [zero.get_ydata()[0], mean.get_ydata()[0]] == [0, 0.5]
+    assert dots.get_ydata() == pytest.approx(differences["UQI"][:20])
+    assert left.lines[-1].get_ydata() == pytest.approx(differences["PSNR"].sort().values)
 
 
 def test_paired_differences_of_no_pair():
     test = pd.DataFrame({"difference": [torch.nan], "low": torch.nan, "high": torch.nan}, ["PSNR"])
     (axis,) = paired_differences({"PSNR": torch.full((3,), torch.nan)}, test).axes
-    assert axis.get_title() == "PSNR, dB" and not axis.containers
+    assert axis.get_title() == "PSNR, dB" and not len(axis.lines[-1].get_ydata())

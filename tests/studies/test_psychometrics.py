@@ -282,7 +282,7 @@ def test_psychometric_functions_cross_a_half_at_their_thresholds():
     share = line.get_ydata()
     assert np.interp(np.log(0.27), log_d, share) == pytest.approx(0.5, abs=0.01)
     assert np.allclose(interval.get_xydata(), [(0.1, 0.5), (1, 0.5)])
-    assert [t.get_text() for t in figure.axes[0].get_legend().texts] == ["noise", "blur"]
+    assert [t.get_text() for t in figure.legends[0].texts] == ["noise", "blur"]
 
 
 def test_webers_figure_shows_ratios_to_the_photo_as_it_is():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from companion.distortions import noise_of
-from companion.style import GREY, ORANGE, panels, styled
+from companion.style import BLUE, GREY, ORANGE, panels, styled
 from companion.yardsticks import regularisers_alone
 from jnd.cost import Cost
 from jnd.metrics import all_metrics
@@ -95,24 +95,21 @@ def pull_at_rest(decibels: float, pixels: int, squared_distance: float) -> float
 
 @styled
 def paired_differences(differences: Mapping[str, Tensor], test: pd.DataFrame) -> Figure:
-    """A histogram per metric of with − without, image by image, with its mean and the interval.
+    """With − without, image by image in ascending order, with the mean and its interval.
+
+    A panel for each metric.
 
     Args:
         differences: metric -> (B,).
         test: the result of :func:`~companion.tables.paired_table`.
     """
-    figure, axes = panels(1, len(differences), (2.1, 2.3), sharey=True)
-    for axis, (name, all_values) in zip(axes[0], differences.items(), strict=True):
-        values = all_values[all_values.isfinite()].cpu()
+    figure, axes = panels(1, len(differences), 2.3)
+    for axis, (name, values) in zip(axes[0], differences.items(), strict=True):
         row = test.loc[name]
-        if len(values):  # some image flips in both
-            # the outer 2 % would squeeze the rest into a few bars
-            low, high = values.quantile(torch.tensor([0.01, 0.99], dtype=values.dtype)).tolist()
-            axis.hist(values.clamp(low, high).numpy(), bins=25, color="#9ecae1")
-        axis.axvline(0, color=GREY, linewidth=1)
-        axis.axvline(row["difference"], color=ORANGE)
-        axis.axvspan(row["low"], row["high"], color=ORANGE, alpha=0.3, linewidth=0)
-        axis.set(title=f"{name}{', dB' if name == 'PSNR' else ''}", xlabel="with − without")
-        axis.locator_params(axis="x", nbins=3)
-    axes[0, 0].set_ylabel("images")
+        axis.axhline(0, color=GREY, linewidth=1)
+        axis.axhline(row["difference"], color=ORANGE)
+        axis.axhspan(row["low"], row["high"], color=ORANGE, alpha=0.3, linewidth=0)
+        axis.plot(values[values.isfinite()].sort().values.cpu(), ".", color=BLUE, markersize=4)
+        axis.set(title=f"{name}{', dB' if name == 'PSNR' else ''}", xlabel="images")
+    axes[0, 0].set_ylabel("with − without")
     return figure

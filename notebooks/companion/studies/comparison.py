@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from companion.statistics import Mean
-from companion.style import BLUE, GREY, ORANGE, panels, styled
+from companion.style import BLUE, GREY, ORANGE, log_scale, panels, styled
 
 # one of each per attack
 MARKERS = "DsxPv^o*"
@@ -62,7 +62,7 @@ def against_gradients(measured: Mapping[str, Mapping[str, Mean]], cost: str) -> 
         cost: the quantity of the x axis; each of the others is a y axis.
     """
     quantities = [name for name in next(iter(measured.values())) if name != cost]
-    figure, axes = panels(1, len(quantities), (2.35, 2.9))
+    figure, axes = panels(1, len(quantities), 2.9)
     for axis, name in zip(axes[0], quantities, strict=True):
         styles = zip(measured.items(), COLOURS, MARKERS, strict=False)
         for (attack, means), colour, marker in styles:
@@ -71,8 +71,8 @@ def against_gradients(measured: Mapping[str, Mapping[str, Mean]], cost: str) -> 
             axis.plot([x.low, x.high], [y.mean] * 2, color=colour, linewidth=1)
             axis.plot([x.mean] * 2, [y.low, y.high], color=colour, linewidth=1)
             axis.plot(x.mean, y.mean, marker, color=colour, label=attack, linestyle="")
-        axis.set(xscale="log", yscale="log", xlabel=cost, title=name)
-        axis.xaxis.set_major_formatter("{x:g}")
+        axis.set(xlabel=cost, title=name)
+        log_scale(axis, "x", "y")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
@@ -92,21 +92,19 @@ def shrinking_steps(
         limits: goal -> (B,), what the border tends to.
         photos: names of the B photos.
     """
-    figure, axes = panels(1, len(gaps), (3.6, 3.2), sharey=True)
+    figure, axes = panels(1, len(gaps), 3.2, sharey=True)
     for axis, (goal, moments) in zip(axes[0], gaps.items(), strict=True):
         for i, photo in enumerate(photos):
-            colour = f"C{i % 10}"
+            colour = COLOURS[i % len(COLOURS)]
             x_K = moments["x(K)"][:, i].cpu()
             axis.plot(alphas, x_K, "o:", color=colour, markersize=3, linewidth=1)
             axis.plot(alphas, moments["border"][:, i].cpu(), "-", color=colour, label=photo)
             axis.plot(min(alphas) / 2, limits[goal][i].cpu(), "<", color=colour, markersize=4)
         axis.axhline(1, color=GREY, linewidth=1)
-        axis.set(xscale="log", yscale="log", title=goal, xlabel="learning rate α")
+        axis.set(xscale="log", title=goal, xlabel="learning rate α")
         axis.set_xticks([min(alphas) / 2, *alphas], ["→ 0", *(f"{a:g}" for a in alphas)])
-        low, high = axis.get_ylim()
-        ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20) if low < tick < high]
-        axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
+    log_scale(axes[0, 0], "y")
     axes[0, 0].set_ylabel("JND(M), times the least of the six")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     return figure

@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.special import lambertw
 from torch import Tensor, nn
 from torch.linalg import vector_norm
 
-from companion.style import GREY, SERIES, note, panels, styled
+from companion.style import GREY, SERIES, log_scale, note, panels, styled
 from jnd.cost import WHITE, Cost
 from jnd.descent import find_jnd
 from jnd.networks import frozen
@@ -238,21 +238,26 @@ def measured_against_predicted(
     Args:
         outcomes: title -> measured values, (B,), and the name of each prediction -> (B,).
     """
-    figure, axes = panels(1, len(outcomes), (3.3, 3.3))
+    figure, axes = panels(1, len(outcomes), 3.1)
     for axis, (title, (measured, predictions)) in zip(axes[0], outcomes.items(), strict=True):
         series = zip(predictions.items(), SERIES, "os", strict=False)
         for (name, predicted), (colour, _), mark in series:
-            axis.loglog(
-                predicted.cpu(), measured.cpu(), mark, color=colour, label=name, markersize=5
-            )
-        low = min(axis.get_xlim()[0], axis.get_ylim()[0])
-        high = max(axis.get_xlim()[1], axis.get_ylim()[1])
-        axis.plot((low, high), (low, high), color=GREY, linewidth=1, zorder=0)
-        axis.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-        axis.set(title=title, xlabel="predicted")
-        axis.legend(loc="upper left", fontsize=7.5, handletextpad=0.2)
+            axis.plot(predicted.cpu(), measured.cpu(), mark, color=colour, label=name, markersize=5)
+        _draw_equality(axis)
+        axis.set(aspect="equal", xlabel="predicted")
+        axis.legend(title=title, alignment="left", loc="lower left", bbox_to_anchor=(0, 1))
     axes[0, 0].set_ylabel("measured")
     return figure
+
+
+def _draw_equality(axis: Axes) -> None:
+    """Give both sides one logarithmic scale, and draw where measured and predicted are equal."""
+    log_scale(axis, "x", "y")
+    low = min(axis.get_xlim()[0], axis.get_ylim()[0])
+    high = max(axis.get_xlim()[1], axis.get_ylim()[1])
+    axis.plot((low, high), (low, high), color=GREY, linewidth=1, zorder=0)
+    axis.set(xlim=(low, high), ylim=(low, high))
+    log_scale(axis, "x", "y")
 
 
 @styled
@@ -262,7 +267,7 @@ def trapped_or_not(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     Args:
         runs: set-up -> the result of :func:`around_the_trap`, as metrics.json keeps it.
     """
-    figure, axes = panels(1, 2, (3.6, 3.2))
+    figure, axes = panels(1, 2, 3.2)
     left, right = axes[0]
     for place, ((title, run), (colour, _)) in enumerate(zip(runs.items(), SERIES, strict=False)):
         log_odds = np.array(run["log_odds"])
@@ -271,21 +276,18 @@ def trapped_or_not(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
         for row, multiple in enumerate(run["multiples"]):
             for noticed, face in {True: colour, False: "white"}.items():
                 which = np.isfinite(flow_time[row]) == noticed
-                x = np.full(which.sum(), multiple * 1.1**place)  # side by side
+                x = np.full(which.sum(), multiple * 1.1 ** (place - (len(runs) - 1) / 2))
                 left.plot(x, log_odds[which], "o", color=colour, markerfacecolor=face, markersize=4)
         left.plot([], [], "o", color=colour, markersize=4, label=title)
-        right.loglog(predicted.ravel(), flow_time.ravel(), "o", color=colour, markersize=4)
+        right.plot(predicted.ravel(), flow_time.ravel(), "o", color=colour, markersize=4)
     left.axvline(1, color=GREY, linewidth=1)
     left.set(xscale="log", xlabel="λ / λ*", ylabel="log-odds of the label, m(0)")
     multiples = next(iter(runs.values()))["multiples"]
     left.set_xticks(multiples, [f"{multiple:g}" for multiple in multiples])
     left.minorticks_off()
     left.set_title("noticed (full) or not within the run (hollow)")
-    low = min(right.get_xlim()[0], right.get_ylim()[0])
-    high = max(right.get_xlim()[1], right.get_ylim()[1])
-    right.plot((low, high), (low, high), color=GREY, linewidth=1, zorder=0)
-    right.set(xlim=(low, high), ylim=(low, high), xlabel="predicted", ylabel="measured")
-    right.set_title("αK where it is noticed")
+    _draw_equality(right)
+    right.set(xlabel="predicted", ylabel="measured", title="αK where it is noticed")
     figure.legend(loc="outside lower center", ncols=len(runs))
     return figure
 
@@ -301,7 +303,8 @@ def psnr_against_alpha(
         decibels: photo -> PSNR at rest, (n,).
         printed: the paper's.
     """
-    figure, axis = plt.subplots(figsize=(5, 2.8))
+    figure, axes = panels(1, 1, 2.8)
+    axis = axes[0, 0]
     for (photo, psnr), (colour, style) in zip(decibels.items(), SERIES, strict=False):
         axis.semilogx(
             alphas, psnr.cpu(), style, marker="o", markersize=4, color=colour, label=photo

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from companion.style import ORANGE, draw_box, draw_picture, panels, styled
+from companion.style import ORANGE, WIDTH, draw_box, draw_picture, panels, styled
 from jnd.cost import WHITE, Cost
 from jnd.detectors import Detector
 from jnd.objectives import Objective
@@ -62,8 +62,8 @@ def pictures_with_boxes(
         planted: (4,), x1, y1, x2, y2 in pixels, drawn dashed.
     """
     height, width = next(iter(columns.values())).shape[2:]
-    size = (3.1, 3.1 * height / width + 0.3 / len(rows))
-    figure, axes = panels(len(rows), len(columns), size)
+    row_height = WIDTH / len(columns) * height / width + 0.1
+    figure, axes = panels(len(rows), len(columns), row_height)
     tag = {"facecolor": ORANGE, "edgecolor": "none", "pad": 1.5}
     for (title, pictures), axes_column in zip(columns.items(), axes.T, strict=True):
         for axis, picture, detected in zip(axes_column, pictures, boxes[title], strict=True):
@@ -71,7 +71,7 @@ def pictures_with_boxes(
             draw_box(axis, planted, "white", linestyle="--", linewidth=0.8)
             for caption, box in detected:
                 draw_box(axis, box, ORANGE)
-                axis.text(*box[:2].tolist(), caption, color="white", size=8, va="bottom", bbox=tag)
+                axis.text(*box[:2].tolist(), caption, color="white", va="bottom", bbox=tag)
         axes_column[0].set_title(title)
     for axis, title in zip(axes[:, 0], rows, strict=True):
         axis.set_ylabel(title)

@@ -298,7 +298,7 @@ def metrics_against_psnr(
         printed: the same, a row for each column of the paper.
     """
     metrics = [name for name in printed.columns if name != "PSNR"]
-    figure, axes = panels(1, len(metrics), (2.5, 2.8))
+    figure, axes = panels(1, len(metrics), 3)
     stars = {"color": "black", "label": "paper", "markersize": 9}
     dots = {"color": "#009e73", "label": "our images", "markersize": 5}
     for axis, metric in zip(axes[0], metrics, strict=True):
@@ -307,7 +307,7 @@ def metrics_against_psnr(
         axis.plot(ours["PSNR"], ours[metric], "o", **dots)
         axis.plot(printed["PSNR"], printed[metric], "*", **stars)
         axis.set(title=metric, xlabel="PSNR, dB", ylim=(0, 1.03))
-    axes[0, 0].legend(loc="lower right", fontsize=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -323,7 +323,7 @@ def pipelines_beside_paper(
         nearest: label of the row to mark.
     """
     metrics = list(dict.fromkeys(column.split(", ")[0] for column in printed))
-    figure, axes = panels(1, len(metrics), (2.4, 2.8))
+    figure, axes = panels(1, len(metrics), 2.8)
     row = means.index.get_loc(nearest)
     for axis, metric in zip(axes[0], metrics, strict=True):
         columns = [f"{metric}, {column}" for column in COLUMNS]

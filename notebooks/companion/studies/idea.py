@@ -59,7 +59,8 @@ def psychometric_function(
         expected: (n,), the same in closed form.
         threshold: size from which on the observer without noise notices it.
     """
-    figure, axis = plt.subplots(figsize=(7.4, 2.6))
+    figure, axes = panels(1, 1, 2.6)
+    axis = axes[0, 0]
     end = change.max().item()
     axis.step([0, threshold, end], [0, 1, 1], where="post", color=BLUE, label="no noise: a machine")
     axis.plot(change, expected, "--", color=ORANGE, label="noise inside: Φ((t − d) / s)")
@@ -67,7 +68,7 @@ def psychometric_function(
     axis.set(xlabel="size of the change t, grey levels", ylim=(-0.03, 1.03), xlim=(0, end))
     axis.set_ylabel("share of trials\nin which it is noticed")
     note(axis, f"d = {threshold:.1f}", (threshold, 0), (4, 3), color=BLUE)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axis.legend(loc="lower right")
     return figure
 
 
@@ -84,7 +85,7 @@ def paths_in_the_plane(
         paths: arm -> x(k), (N + 1, 1, 1, 2).
         trajectories: arm -> its descent, of one image.
     """
-    figure, axes = panels(1, len(paths), (2.5, 3.2), sharey=True)
+    figure, axes = panels(1, len(paths), 3, sharey=True)
     for axis, (arm, path) in zip(axes[0], paths.items(), strict=True):
         trajectory = trajectories[arm]
         K = int(trajectory.K[0])
@@ -132,7 +133,7 @@ def distance_curves(
         comparisons: title of a panel -> label -> the descent of one image.
         threshold: distance of x(0) from the plane, grey levels.
     """
-    figure, axes = panels(1, len(comparisons), (3.7, 3), sharey=True)
+    figure, axes = panels(1, len(comparisons), 3, sharey=True)
     for axis, (title, trajectories) in zip(axes[0], comparisons.items(), strict=True):
         axis.axhline(threshold, color=GREY, linestyle="--", linewidth=1)
         shades = mpl.colormaps["viridis"](np.linspace(0, 0.8, len(trajectories)))

@@ -17,7 +17,18 @@ from companion.checkout import read_data
 from companion.files import write_atomically
 from companion.observer import SEEN, STRICTEST, Onlooker, noise_that_people_see, visibility
 from companion.provenance import plain
-from companion.style import ARM_NAMES, ARMS, GREY, draw_picture, note, panels, styled
+from companion.style import (
+    ARM_NAMES,
+    ARMS,
+    GREY,
+    WIDTH,
+    bare,
+    draw_picture,
+    log_scale,
+    note,
+    panels,
+    styled,
+)
 from jnd.cost import WHITE
 from jnd.metrics import INT64_DB
 from jnd.trajectory import Recording, Trajectory, relative_distance
@@ -108,7 +119,7 @@ def jod_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
         setups: title -> ``values`` of the ImageNet notebook's metrics.json, of which ``people``,
             with results of :func:`people_values`, ``jod``, ``paths`` and ``arms`` are drawn.
     """
-    figure, axes = panels(1, len(setups), (3.6, 3.4), sharey=True)
+    figure, axes = panels(1, len(setups), 3.4, sharey=True)
     for axis, (title, content) in zip(axes[0], setups.items(), strict=True):
         values = plain(content)
         to_end, in_large_steps = values["people"]["paths"].values()
@@ -125,9 +136,10 @@ def jod_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
             _draw_median(axis, path, arm, "JOD", linewidth=1)
             _mark_people(axis, path, colour)
         axis.axhline(SEEN, color=GREY, linewidth=0.8, linestyle=(0, (6, 3)))
-        axis.set(xscale="log", title=title, xlabel="flow time αk")
-    place = {"xycoords": axes[0, 0].get_yaxis_transform(), "color": GREY, "fontsize": 7.5}
-    note(axes[0, 0], "threshold of people", (0.02, SEEN), (0, -9), **place)
+        axis.set(title=title, xlabel="flow time αk")
+        log_scale(axis, "x")
+    place = {"xycoords": axes[0, 0].get_yaxis_transform(), "color": GREY}
+    note(axes[0, 0], "threshold of people", (0.02, SEEN), (0, -11), **place)
     axes[0, 0].set_ylabel(f"JOD, {STRICTEST}")
     arms = axes[0, 0].get_legend_handles_labels()
     figure.legend(*arms, loc="outside lower center", ncols=len(ARMS))
@@ -151,7 +163,8 @@ def visibility_maps(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[s
     """
     height, width = x0.shape[2:]
     columns = 1 + len(changed)
-    figure, axes = panels(len(x0), columns, (7.4 / columns, 7.4 / columns * height / width))
+    row_height = WIDTH / (columns + 0.7) * height / width  # the scale is the 0.7
+    figure, axes = panels(len(x0), columns, row_height)
     for axis, title in zip(axes[0], ("original", *changed), strict=True):
         axis.set_title(title)
     for i, name in enumerate(names):
@@ -161,7 +174,7 @@ def visibility_maps(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[s
             lost = axis.imshow(
                 visibility(x0[i], images[i]).numpy(), cmap="magma", vmin=0, vmax=MOST_LOST
             )
-            axis.set(xticks=[], yticks=[])
+            bare(axis)
     figure.colorbar(lost, ax=axes, shrink=0.8, extend="max", label=f"JOD lost, {STRICTEST}")
     return figure
 
@@ -178,7 +191,7 @@ def psnr_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
         setups: title -> ``values`` of the ImageNet notebook's metrics.json, of which ``paths``, run
             -> the result of :func:`path_values`, ``arms`` and ``quality`` are drawn.
     """
-    figure, axes = panels(1, len(setups), (3.6, 3.6), sharey=True)
+    figure, axes = panels(1, len(setups), 3.6, sharey=True)
     for axis, (title, content) in zip(axes[0], setups.items(), strict=True):
         values = plain(content)
         to_K, to_end, in_large_steps = values["paths"].values()
@@ -194,10 +207,11 @@ def psnr_against_flow_time(setups: Mapping[str, Mapping[str, Any]]) -> Figure:
         for arm, path in in_large_steps.items():
             _draw_median(axis, path, arm, "PSNR", linewidth=1)
         _mark_the_paper(axis, in_large_steps["none"])
-        axis.set(xscale="log", title=title, xlabel="flow time αk")
+        axis.set(title=title, xlabel="flow time αk")
+        log_scale(axis, "x")
     axes[0, 0].set_ylabel("PSNR to the photo, dB")
-    arms = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*arms, loc="outside lower center", ncols=len(ARMS))
+    labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*labels, loc="outside lower center", ncols=len(ARMS) + 1)
     return figure
 
 
@@ -229,12 +243,12 @@ def _photos(path: Mapping[str, Any], quantity: str) -> np.ndarray:
 def _mark_the_paper(axis: Axes, matched: Mapping[str, Any]) -> None:
     """Draw Table I's two values of PSNR, and a cross at the end of the run that met the lower."""
     end = (_flow_time(matched)[-1], np.median(_photos(matched, "PSNR")[-1]))
-    axis.plot(*end, "x", color="black", markersize=7, markeredgewidth=2)
-    note(axis, "stopped here\nby choice", end, (4, 6), fontsize=7.5)
+    cross = {"color": "black", "markersize": 7, "markeredgewidth": 2, "linestyle": ""}
+    axis.plot(*end, "x", label="stopped by choice", **cross)
     for column in ("with", "without"):
         decibels = read_data("paper")["tables"]["table1"][column]["PSNR"] - INT64_DB
         axis.axhline(decibels, color=GREY, linewidth=0.8, linestyle=(0, (6, 3)))
-        place = {"xycoords": axis.get_yaxis_transform(), "color": GREY, "fontsize": 7.5}
+        place = {"xycoords": axis.get_yaxis_transform(), "color": GREY}
         note(axis, f"paper, {column}", (0.02, decibels), (0, 2), **place)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from companion.distortions import compressed
-from companion.style import SERIES, panels, styled
+from companion.style import SERIES, log_scale, panels, styled
 from companion.tables import flips
 from jnd.networks import frozen
 from jnd.objectives import Objective
@@ -210,7 +210,7 @@ def jnd_of_pictures(
         pictures: method -> (P,), NaN where it has none; a method without any is not drawn.
         pairs: names of the P pairs of photo and wanted class.
     """
-    figure, axes = panels(1, 1, (6.4, 0.9 + 0.19 * len(pairs)))
+    figure, axes = panels(1, 1, 0.9 + 0.19 * len(pairs))
     axis = axes[0, 0]
     rows = range(len(pairs))
     jnds = torch.stack([floating, *pictures.values()]).cpu()
@@ -223,8 +223,9 @@ def jnd_of_pictures(
     ):
         if values.isfinite().any():
             axis.plot(values.cpu(), rows, marker, color=colour, label=method, markersize=4.5)
-    axis.set(xscale="log", xlabel="JND(M)", yticks=rows, yticklabels=pairs, ylim=(len(pairs), -1))
-    figure.legend(loc="outside upper center", ncols=2)
+    axis.set(xlabel="JND(M)", yticks=rows, yticklabels=pairs, ylim=(len(pairs), -1))
+    log_scale(axis, "x")
+    figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
@@ -235,16 +236,16 @@ def survival_figure(shares: Mapping[str, Mapping[str, float]]) -> Figure:
     Args:
         shares: treatment -> method -> share, 0..1.
     """
-    figure, axes = panels(1, 1, (6.4, 2.9))
+    figure, axes = panels(1, 1, 3.2)
     axis = axes[0, 0]
     rows = range(len(shares))
     methods = list(next(iter(shares.values())))
     for i, (method, (colour, _), marker) in enumerate(zip(methods, SERIES, MARKERS, strict=False)):
-        heights = [row + 0.17 * (i - (len(methods) - 1) / 2) for row in rows]
+        heights = [row + 0.2 * (i - (len(methods) - 1) / 2) for row in rows]
         values = [by_method[method] for by_method in shares.values()]
         axis.hlines(heights, 0, values, color=colour, linewidth=1)
         axis.plot(values, heights, marker, color=colour, label=method, markersize=5)
     axis.set(xlim=(-0.02, 1.02), xlabel="share that fools", ylim=(len(shares) - 0.5, -0.5))
     axis.set_yticks(rows, list(shares))
-    figure.legend(loc="outside upper center", ncols=4)
+    figure.legend(loc="outside lower center", ncols=4)
     return figure

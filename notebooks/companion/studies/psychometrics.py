@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import MaxNLocator
 from scipy.optimize import isotonic_regression
 from torch import Tensor, nn
 
 from companion.bisection import bisect
 from companion.distortions import Distortion
 from companion.observer import jod
-from companion.style import GREY, ORANGE, SERIES, draw_quartiles, panels, styled
+from companion.style import GREY, ORANGE, SERIES, draw_quartiles, log_scale, panels, styled
 from jnd.descent import find_jnd
 from jnd.trajectory import relative_distance
 
@@ -262,7 +262,7 @@ def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
     Args:
         jnds: machine -> (B,), NaN where the machine never noticed.
     """
-    figure, axes = panels(len(jnds), 1, (5.6, 1.5), sharex=True)
+    figure, axes = panels(len(jnds), 1, 1.5, sharex=True)
     finite = {name: values[values.isfinite()].cpu() for name, values in jnds.items()}
     positive = torch.cat(list(finite.values()))
     positive = positive[positive > 0].log10()
@@ -272,7 +272,9 @@ def jnd_distribution(jnds: Mapping[str, Tensor]) -> Figure:
         axis.hist(values.numpy(), bins=bins, color="#9ecae1")
         median = values.nanmedian().item()
         axis.axvline(median, color=ORANGE)
-        axis.set(xscale="log", ylabel="images", title=f"{name}: median {median:.2g}")
+        axis.set(ylabel="images", title=f"{name}: median {median:.2g}")
+        axis.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    log_scale(axes[-1, 0], "x")
     axes[-1, 0].set_xlabel("JND(M)")
     return figure
 
@@ -290,7 +292,7 @@ def psychometric_functions(
         stimuli: machine -> distortion -> the two tensors of :func:`constant_stimuli`.
         fits: machine -> distortion -> the result of :func:`fit`.
     """
-    figure, axes = panels(len(stimuli), 1, (7.4, 2.6), sharex=True)
+    figure, axes = panels(len(stimuli), 1, 2.4, sharex=True)
     for axis, (machine, distortions) in zip(axes[:, 0], stimuli.items(), strict=True):
         for (name, (_, noticed)), (colour, style) in zip(distortions.items(), SERIES, strict=False):
             psi = fits[machine][name]
@@ -298,9 +300,10 @@ def psychometric_functions(
             axis.plot(psi.distortions, counted, "o", color=colour, markersize=3.5)
             axis.plot(psi.distortions, psi.shares, style, color=colour, label=name)
             axis.plot([psi.low, psi.high], [0.5, 0.5], color=colour, linewidth=3, alpha=0.5)
-        axis.set(xscale="log", title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
+        axis.set(title=machine, ylabel="share of images\nnoticed", ylim=(-0.03, 1.03))
         axis.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)
-    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    log_scale(axes[-1, 0], "x")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     axes[-1, 0].set_xlabel("relative distortion ‖x − x(0)‖₂ / ‖x(0)‖₂")
     return figure
 
@@ -318,22 +321,22 @@ def weber(
         thresholds: scaling -> machine -> (S, B), grey levels; NaN where there is none.
         exponents: scaling -> machine -> the exponent fitted.
     """
-    figure, axes = panels(1, len(thresholds), (3.4, 3.7), sharey=True)
+    figure, axes = panels(1, len(thresholds), 3.7, sharey=True)
     for axis, (scaling, machines) in zip(axes[0], thresholds.items(), strict=True):
         axis.plot(scales, scales, color=GREY, linewidth=1, label="Weber's law")
         axis.axhline(1, color=GREY, linewidth=1, linestyle=":", label="fixed threshold")
         for (name, sizes), line in zip(machines.items(), SERIES, strict=False):
             ratios = (sizes / sizes[-1]).double().cpu()
             quartiles = ratios.log().nanquantile(QUARTILES, dim=1).exp()
-            label = f"{name}: exponent {exponents[scaling][name].exponent:.2f}"
+            exponent = f"{exponents[scaling][name].exponent:.2f}".replace("-", "−")
+            label = f"{name}: exponent {exponent}"
             draw_quartiles(axis, scales, quartiles, line, label)
-        axis.set(xscale="log", yscale="log", xlabel=f"{scaling}, times that of the photo")
+        axis.set(xscale="log", xlabel=f"{scaling}, times that of the photo")
         axis.set_xticks(scales, [f"{s:g}" for s in scales])
         axis.minorticks_off()
-        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=7.5)
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    log_scale(axes[0, 0], "y")
     axes[0, 0].set_ylabel("threshold, times\nthat of the photo")
-    axes[0, 0].set_yticks([0.3, 0.5, 1, 2, 3])
-    axes[0, 0].yaxis.set_major_formatter("{x:g}")
     return figure
 
 
@@ -347,7 +350,7 @@ def dependence(
         choices: what is varied -> machine -> its values, (V,), drawn at equal distances, and ``K``
             and ``JND(M)``, (V, B) each, NaN where nothing flips.
     """
-    figure, axes = panels(2, len(choices), (3.4, 2.1), sharex="col")
+    figure, axes = panels(2, len(choices), 2.2, sharex="col")
     for column, (choice, machines) in zip(axes.T, choices.items(), strict=True):
         for (name, (options, measured)), line in zip(machines.items(), SERIES, strict=False):
             x = range(len(options))
@@ -357,10 +360,10 @@ def dependence(
                 # of K's that occur, as in a table of medians
                 quartiles = values.nanquantile(QUARTILES, dim=1, interpolation="lower")
                 draw_quartiles(axis, x, quartiles, line, name)
-                axis.set(yscale="log", ylabel=title)
-                axis.yaxis.set_major_formatter(LogFormatter())  # 20, not 2 × 10¹
-                axis.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+                axis.set_ylabel(title)
                 axis.set_xticks(x, labels)
+        for axis in column:
+            log_scale(axis, "y")
         column[-1].set_xlabel(choice)
-    axes[0, -1].legend(loc="best")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

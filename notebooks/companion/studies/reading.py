@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -12,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from companion.style import BLUE, GREY, ORANGE, SERIES, note, styled
+from companion.style import ARM_NAMES, BLUE, GREY, ORANGE, SERIES, log_scale, panels, styled
 from jnd.cost import WHITE, Cost
 from jnd.metrics import psnr
 from jnd.trajectory import relative_distance
@@ -150,7 +149,8 @@ def by_weight(gains: Mapping[str, Mapping[int, Tensor]]) -> Figure:
         gains: term -> decade of its weight, as a multiple of Eq. 1's -> with − without, dB, (B,);
             NaN where the photo is not noticed.
     """
-    figure, axis = plt.subplots(figsize=(5, 2.8))
+    figure, axes = panels(1, 1, 2.8)
+    axis = axes[0, 0]
     for place, (term, by_decade) in enumerate(gains.items()):
         colour, style = SERIES[place]
         decades = [decade * 1.15**place for decade in by_decade]  # side by side
@@ -185,44 +185,41 @@ def relative_outcomes(ours: Outcome, others: Mapping[str, Mapping[str, Outcome]]
     rows: list[tuple[str, Outcome | None]] = []  # None: the title of a reading
     for title, choices in others.items():
         rows += [(title, None), *choices.items()]
-    figure, axes = plt.subplots(1, 2, figsize=(7.4, 0.21 * len(rows) + 0.6), sharey=True)
+    figure, axes = panels(1, 2, 0.21 * len(rows) + 0.6, sharey=True)
     titles = {"K": "K / ours", "jnd": "JND(M) / ours"}
-    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+    for axis, (key, title) in zip(axes[0], titles.items(), strict=True):
         axis.axvline(1, color=GREY, linewidth=1)
-        axis.set(xscale="log", title=title)
+        axis.set_title(title)
         for y, (_, result) in enumerate(rows):
             if result is not None:
                 _draw_ratios(axis, y, (result[key] / ours[key]).cpu().numpy())
-        axis.xaxis.set_major_formatter("{x:g}")
+        log_scale(axis, "x")
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
-    _label_rows(axes[0], rows)
+    _label_rows(axes[0, 0], rows)
+    _count_the_unnoticed(axes[0, 1], rows)
     return figure
 
 
 def _draw_ratios(axis: Axes, y: int, ratios: np.ndarray) -> None:
     flipped = ratios[np.isfinite(ratios)]
     axis.axhline(y, color="#eeeeee", linewidth=0.8, zorder=0)
-    dots: dict[str, Any] = {"color": BLUE, "alpha": 0.35, "markersize": 4, "markeredgewidth": 0}
+    dots: dict[str, Any] = {"color": BLUE, "alpha": 0.6, "markersize": 4.5, "markeredgewidth": 0}
     axis.plot(flipped, np.full(len(flipped), y), "o", **dots)
     if len(flipped):
         axis.plot(np.median(flipped), y, "D", color=ORANGE, markersize=4)
 
 
 def _label_rows(axis: Axes, rows: Sequence[tuple[str, Outcome | None]]) -> None:
-    across = axis.get_yaxis_transform()  # x as a share of the width, y in rows
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    words: dict[str, Any] = {"xycoords": across, "va": "center", "bbox": box}
+    axis.set_yticks(range(len(rows)), [ARM_NAMES.get(name, name) for name, _ in rows])
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    for label, (_, result) in zip(axis.get_yticklabels(), rows, strict=True):
+        label.set_weight("bold" if result is None else "normal")
+
+
+def _count_the_unnoticed(axis: Axes, rows: Sequence[tuple[str, Outcome | None]]) -> None:
     for y, (_, result) in enumerate(rows):
         if result is not None and result["K"].isnan().any():
             text = f"{result['K'].isnan().sum()} of {len(result['K'])} never flip"
-            axis.annotate(text, (1, y), ha="right", color=GREY, fontsize=7.5, **words)
-    if axis.texts:  # they need room beside the dots
-        low, high = axis.get_xlim()
-        axis.set_xlim(low, high * (high / low) ** 0.4)
-    for y, (title, result) in enumerate(rows):
-        if result is None:
-            note(axis, title, (0, y), (-135, 0), weight="bold", **words)
-    choices = [choice if result is not None else "" for choice, result in rows]
-    axis.set_yticks(range(len(rows)), choices)
-    axis.set_ylim(len(rows) - 0.5, -0.5)
+            place = {"transform": axis.get_yaxis_transform(), "va": "center", "color": GREY}
+            axis.text(0, y, text, **place)

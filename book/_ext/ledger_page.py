@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ COLUMNS = (
     ("Table II, without", "cifar10", "table2", "without"),
 )
 FIG3 = {"with": "full", "without": "none"}
+ARMS = {"full": "three terms", "l2": "distance only", "none": "unregularised"}
 
 
 def printed_numbers(paper: Mapping[str, Any]) -> dict[str, float]:
@@ -40,7 +42,8 @@ def measured_numbers(metrics: Metrics) -> dict[str, float]:
         metrics: notebook -> its metrics.json.
     """
     comparison = metrics.get("comparison", {}).get("values")
-    numbers = quantities(metrics["imagenet"]["values"], comparison)
+    imagenet = metrics["imagenet"]["values"]
+    numbers = quantities(imagenet, comparison) | flow_times(imagenet)
     for title, notebook, key, column in COLUMNS:
         if notebook in metrics:
             row = printed_columns(metrics[notebook]["values"][key])[column]
@@ -49,6 +52,19 @@ def measured_numbers(metrics: Metrics) -> dict[str, float]:
         confidence = metrics["detection"]["values"]["confidence"]["box"]
         for column, arm in FIG3.items():
             numbers[f"Fig. 3, {column}: confidence"] = confidence[arm]["end"]
+    return numbers
+
+
+def flow_times(imagenet: Mapping[str, Any]) -> dict[str, float]:
+    """Return where x(K) lies in the figure of PSNR along the path: medians over the photos."""
+    numbers = {}
+    for arm, words in ARMS.items():
+        K = [k for k in imagenet["arms"][arm]["K"] if k >= 0]
+        psnr = [value for value in imagenet["quality"]["jnd"][arm]["PSNR"] if value is not None]
+        if K and psnr:
+            alpha = imagenet["paths"]["to K"][arm]["alpha"]
+            numbers[f"flow time αK, median, {words}"] = alpha * median(K)
+            numbers[f"PSNR at x(K), median, {words}"] = median(psnr)
     return numbers
 
 
@@ -64,9 +80,11 @@ def numbers_table(
         predicted: name -> the ends of its interval, for the profile paper.
         runs: title -> from :func:`measured_numbers`, or words by name.
     """
-    names = dict.fromkeys([*predicted, *printed])
+    names = [*predicted, *printed]
+    for numbers in runs.values():
+        names += numbers
     rows = []
-    for name in names:
+    for name in dict.fromkeys(names):
         row = {"": name, "printed": number(printed.get(name), ".4g")}
         low, high = predicted.get(name, (None, None))
         row["predicted"] = interval(low, high, ".3g")
@@ -93,15 +111,48 @@ def largest_difference(run: Mapping[str, float], other: Mapping[str, float]) -> 
     return f"{number(100 * shares[name], '.2g')} % ({name})"
 
 
+def accepted_runs(folder: Path) -> list[dict[str, Any]]:
+    """Return the runs in data/replications, the earliest first."""
+    runs = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
+    return sorted(runs, key=lambda run: run["date"])
+
+
+def beside(
+    verdict: Mapping[str, Any],
+    claim: Mapping[str, Any],
+    accepted: Sequence[Mapping[str, Any]],
+    metrics: Metrics,
+) -> dict[str, Any]:
+    """Return a verdict with the accepted runs as further set-ups, which it does not count.
+
+    Left out are the run that the book shows, and a claim that was judged by other checks.
+
+    Args:
+        verdict: on ``claim``, in the run that the book shows.
+        claim: entry of ``claims`` in data/paper.yaml.
+        accepted: from :func:`accepted_runs`.
+        metrics: of the run that the book shows.
+    """
+    shown = max(content["provenance"]["date"] for content in metrics.values())
+    setups = [*verdict["setups"]]
+    for run in accepted:
+        theirs = run["claims"].get(verdict["id"])
+        if run["date"] != shown and theirs and theirs["checks"] == claim.get("checks"):
+            devices = "; ".join(run["devices"])
+            title = f"{run['name']} (accepted run, not counted; {run['profile']}, {devices})"
+            setups.append(theirs | {"setup": title})
+    return {**verdict, "setups": setups}
+
+
 def ledger_page(
-    folder: Path, paper: Mapping[str, Any], predicted: Mapping[str, Sequence[float]]
+    accepted: Sequence[Mapping[str, Any]],
+    paper: Mapping[str, Any],
+    predicted: Mapping[str, Sequence[float]],
 ) -> SimpleNamespace:
     """Return the tables of the ledger: ``runs``, a row for each, and ``numbers``, a column."""
-    accepted = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
-    accepted.sort(key=lambda run: run["date"])
     if not accepted:
         return SimpleNamespace(runs="No run has been accepted yet.", numbers="")
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, Mapping[str, Any]] = {}
     rows = []
     for run in accepted:
         reference = first.setdefault(run["profile"], run)

@@ -16,7 +16,7 @@ import roads
 from claims_page import claims_page, status_page
 from companion.provenance import provenance_line
 from front_page import paired_dots
-from ledger_page import ledger_page
+from ledger_page import accepted_runs, beside, ledger_page
 from machines_and_data import files_table, model_cards
 from prediction import prediction_table, printed_quantities
 from speed import full_size, scale, speed
@@ -120,7 +120,12 @@ def load_numbers(app, config) -> None:
     files = {path.parent.name: path for path in sorted(results.glob("*/metrics.json"))}
     notebooks = {name: load_page(path) for name, path in files.items()}
     metrics = {name: read_json(path) for name, path in files.items()}
-    verdicts = {verdict["id"]: verdict for verdict in read_json(results / "claims.json")}
+    accepted = accepted_runs(data / "replications")
+    claims = {claim["id"]: claim for claim in paper["claims"]}
+    verdicts = {
+        verdict["id"]: beside(verdict, claims[verdict["id"]], accepted, metrics)
+        for verdict in read_json(results / "claims.json")
+    }
     measured = data / "measured"
     latest, *_ = yaml.safe_load((data / "prediction.yaml").read_text("utf-8"))
     config.myst_substitutions |= notebooks | {
@@ -141,7 +146,7 @@ def load_numbers(app, config) -> None:
         ),
         "claims": claims_page(paper["claims"], verdicts),
         "status": status_page(metrics, paper["claims"], verdicts),
-        "ledger": ledger_page(data / "replications", paper, latest["interval"]),
+        "ledger": ledger_page(accepted, paper, latest["interval"]),
         "speed": speed(read_json(data / "speed.json")),
         "scale": scale(read_json(data / "scale.json")),
         "full_size": full_size(read_json(data / "paper_cost.json")),

@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,12 +25,12 @@ from recompute import answers, load_images, photos_at_hand, values_of_changes, v
 from unpack import WITH_IMAGES, Refused, read_json, unpack
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
-from claims import judge_all
+from claims import THIS_RUN, Verdict, judge_all
 from ledger_page import measured_numbers, numbers_table, printed_numbers
 from prediction import CONFIDENCE, JND
 
 # beginnings of the names of numbers that no image tells
-NOT_RECOMPUTED = ("K, ", CONFIDENCE, "pictures of x(K)", "JND(M), times", "Fig. 3")
+NOT_RECOMPUTED = ("K, ", "flow time", CONFIDENCE, "pictures of x(K)", "JND(M), times", "Fig. 3")
 # numbers from the same pixels agree to rounding: our choice
 RELATIVE = 1e-5
 ABSOLUTE = 1e-7
@@ -46,7 +46,7 @@ class Report:
         numbers, recomputed: numbers in all metrics.json, and how many the images gave again.
         measured: notebooks whose images have an x(0).
         answers: whether the machines gave each of theirs again.
-        verdicts: claim -> verdict on their numbers.
+        verdicts: on every claim, by their numbers.
     """
 
     differences: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Report:
     recomputed: int = 0
     measured: list[str] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
-    verdicts: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
 
     def extent(self) -> str:
         return (
@@ -74,12 +74,13 @@ def verify(results: Path, metrics: Mapping[str, Any]) -> Report:
         check_parameters(report, notebook, content["provenance"]["parameters"], parameters)
         if notebook in WITH_IMAGES:
             check_images(report, results / notebook, content, parameters, hashes[notebook])
-    report.verdicts = {verdict.id: verdict.verdict for verdict in judge_all(results)}
+    report.verdicts = judge_all(results)
     theirs = read_json(results / "claims.json")
-    for claim, verdict in report.verdicts.items():
-        if theirs.get(claim) != verdict:
+    for ours in report.verdicts:
+        word = theirs.get(ours.id)
+        if word != ours.verdict:
             report.differences.append(
-                f"claim {claim}: they say {theirs.get(claim)}, their numbers say {verdict}"
+                f"claim {ours.id}: they say {word}, their numbers say {ours.verdict}"
             )
     return report
 
@@ -163,6 +164,17 @@ def comparison_table(report: Report, metrics: Mapping[str, Any]) -> str:
     return numbers_table(printed, predicted[0]["interval"], columns)
 
 
+def in_this_run(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return what their run alone gave for each claim, with the checks by which it was judged."""
+    checks = {claim["id"]: claim.get("checks") for claim in read_data("paper")["claims"]}
+    kept = {}
+    for verdict in verdicts:
+        for setup in verdict.setups:
+            if setup.setup == THIS_RUN:
+                kept[verdict.id] = {"checks": checks[verdict.id]} | asdict(setup)
+    return kept
+
+
 def keep(name: str, archive: Path, report: Report, profile: str, metrics: Mapping) -> Path:
     """Write the numbers of an accepted run, without images, for the ledger."""
     if not re.fullmatch("[A-Za-z0-9_-]+", name):
@@ -173,8 +185,8 @@ def keep(name: str, archive: Path, report: Report, profile: str, metrics: Mappin
         "archive_sha256": sha256(archive),
         **facts_of(metrics),
         "verified": report.extent(),
-        "verdicts": report.verdicts,
         "numbers": measured_numbers(metrics),
+        "claims": in_this_run(report.verdicts),
     }
     path = data_folder() / "replications" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import json
 import re
 import stat
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 
@@ -22,12 +23,12 @@ from archive import grey_picture, make_archive, may_be_passed_on
 from companion.checkout import ROOT, read_data
 from companion.parameters import profile_parameters
 from companion.registry import registered
-from ledger_page import largest_difference, ledger_page
+from ledger_page import accepted_runs, beside, flow_times, largest_difference, ledger_page
 from rebuild import results_of
 from recompute import answers, classifier_answers, photos_at_hand
-from small_results import PICTURE, parameters_of, write_small_results
+from small_results import ARMS, PICTURE, parameters_of, write_small_results
 from unpack import METADATA, MOST_FILES, Refused, unpack
-from verify import verify
+from verify import in_this_run, verify
 
 NOT_OURS = "0" * 64  # the hash of a photo that no registry knows
 
@@ -348,11 +349,45 @@ def test_an_accepted_run_is_a_row_of_the_ledger(archive, tmp_path, monkeypatch, 
     ours["numbers"]["PSNR"] *= 1.02
     (folder / "theirs.json").write_text(json.dumps(ours))
     paper = read_data("paper")
-    page = ledger_page(folder, paper, {"PSNR": [38.5, 40.5]})
+    page = ledger_page(accepted_runs(folder), paper, {"PSNR": [38.5, 40.5]})
     rows = page.runs.splitlines()
     assert len(rows) == 4 and "fedcba987654" in rows[2] and "2 % (PSNR)" in rows[3]
     assert "38.5 to 40.5" in page.numbers and "theirs, bundled" in page.numbers
-    assert ledger_page(tmp_path / "none", paper, {}).runs == "No run has been accepted yet."
+    assert ledger_page([], paper, {}).runs == "No run has been accepted yet."
+
+
+def test_an_accepted_run_stands_beside_a_claim_and_is_not_counted(archive, tmp_path):
+    report, metrics = checked(archive, tmp_path)
+    claims = {claim["id"]: claim for claim in read_data("paper")["claims"]}
+    (verdict,) = [asdict(v) for v in report.verdicts if v.id == "better-at-end"]
+    run = {
+        "name": "theirs",
+        "profile": "bundled",
+        "devices": ["abacus"],
+        "date": "2026-12-02T00:00:00+00:00",
+        "claims": in_this_run(report.verdicts),
+    }
+    claim = claims["better-at-end"]
+    both = beside(verdict, claim, [run], metrics)
+    first, *_, last = both["setups"]
+    assert last["setup"] == "theirs (accepted run, not counted; bundled, abacus)"
+    assert last["measured"] == first["measured"] and both["checked"] == verdict["checked"]
+    other_checks = claim | {"checks": claim["checks"][:1]}
+    itself = run | {"date": "2026-12-01T00:00:00+00:00"}
+    assert beside(verdict, other_checks, [run], metrics) == verdict
+    assert beside(verdict, claim, [itself], metrics) == verdict
+
+
+def test_where_a_run_lies_in_the_figure_of_the_path_is_told_by_two_medians():
+    arm = {"K": [2, -1, 8]}
+    values = {
+        "arms": dict.fromkeys(ARMS, arm) | {"none": {"K": [-1, -1, -1]}},
+        "quality": {"jnd": dict.fromkeys(ARMS, {"PSNR": [60.0, None, 70.0]})},
+        "paths": {"to K": dict.fromkeys(ARMS, {"alpha": 0.5})},
+    }
+    numbers = flow_times(values)
+    assert len(numbers) == 4 and numbers["flow time αK, median, three terms"] == 2.5
+    assert numbers["PSNR at x(K), median, distance only"] == 65
 
 
 def test_two_runs_that_agree_say_so():

@@ -24,6 +24,7 @@ from companion.checkout import ROOT
 from companion.folder import provenance
 from companion.photos import packaged_squares
 from pipeline import copy_repository, run, snakemake, started
+from unpack import WITH_IMAGES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHARDS = 3
@@ -381,11 +382,31 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
             process.wait()
 
 
+def on_slurm(rule: str, *arguments: str) -> list[str]:
+    """Return Snakemake's command for a cluster whose nodes have no GPU."""
+    options = "--executor slurm --jobs 2 --cores 2 --slurm-status-command squeue"
+    options += f" --set-resources {rule}:gpu=0 --default-resources mem_mb=1000 runtime=60"
+    return snakemake(*arguments, *options.split())
+
+
 @pytest.mark.slow
 def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
     root = copy_repository(tmp_path / "root")
-    options = "--executor slurm --jobs 2 --cores 2 --slurm-status-command squeue"
-    options += " --set-resources folder_shard:gpu=0 --default-resources mem_mb=1000 runtime=60"
-    log = run(snakemake(*folder, *options.split()), root, **slurm)
+    log = run(on_slurm("folder_shard", *folder), root, **slurm)
     assert log.count("submitted with SLURM jobid") >= SHARDS, log
     assert table_of(root)[0].equals(table_of(straight[0])[0])
+
+
+@pytest.mark.slow
+def test_a_run_on_slurm_comes_home_as_one_file(slurm, tmp_path):
+    """Run and archived there, copied, verified at home: those notebooks that leave images."""
+    there = copy_repository(tmp_path / "there", "CITATION.cff", "requirements.lock", "torch.lock")
+    targets = [f"results/smoke/{notebook}/metrics.json" for notebook in WITH_IMAGES]
+    log = run(on_slurm("notebook", *targets, "--config", "profile=smoke"), there, **slurm)
+    assert log.count("submitted with SLURM jobid") >= len(targets), log
+    run([sys.executable, "book/ledger/archive.py", "smoke"], there)
+    (archive,) = (there / "dist").glob("*.zip")
+    home = copy_repository(tmp_path / "home")
+    shutil.copy(archive, home)
+    checked = run([sys.executable, "book/ledger/verify.py", archive.name], home)
+    assert re.search(r"([1-9]\d*) of \1 answers by the machines", checked)

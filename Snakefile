@@ -42,7 +42,9 @@ FOLLOWS = {
 # and those of data/measured that it shows next to its own
 MEASURED = {
     "comparison": ["comparison", "imagenet_lite0", "least"],
-    "derivation": ["trap_efficientnet_lite0", "trap_resnet18"],
+    "derivation": [
+        "one_run_efficientnet_lite0", "one_run_resnet18", "trap_efficientnet_lite0", "trap_resnet18"
+    ],
     "imagenet": ["imagenet_lite0"],
 }
 # weights that nobody publishes, by profile and notebook

@@ -143,18 +143,26 @@ class Run:
         figure.savefig(buffer, format="png", metadata={"Description": self.line()})
         write_atomically(self.folder / f"{name}.png", buffer.getvalue())
         pictures = any(axis.images for axis in figure.axes)
-        self._show(Image(buffer.getvalue()), "figure", name, pictures=pictures)
+        self._show(Image(buffer.getvalue()), "figure", name, self.line(), pictures=pictures)
 
-    def show_table(self, table: pd.DataFrame, name: str) -> None:
-        """Save a table as ``<name>.csv`` and display it above its provenance."""
+    def show_table(
+        self, table: pd.DataFrame, name: str, provenance: Mapping[str, Any] | None = None
+    ) -> None:
+        """Save a table as ``<name>.csv`` and display it above its provenance.
+
+        Args:
+            table: any.
+            name: of the file.
+            provenance: of values that were measured elsewhere; None: those of this run.
+        """
         write_atomically(self.folder / f"{name}.csv", table.to_csv().encode())
         shown = table.style.format(_three_digits, na_rep="–").format_index(_three_digits)
-        self._show(shown, "table", name)
+        self._show(shown, "table", name, provenance_line(provenance or self.provenance))
 
-    def _show(self, shown: Any, kind: str, name: str, **more: Any) -> None:
+    def _show(self, shown: Any, kind: str, name: str, line: str, **more: Any) -> None:
         """Display an output and its provenance, both marked so that the book finds them."""
         display(shown, metadata={"jnd": {"kind": kind, "name": name, **more}})
-        display(Markdown(f"*{self.line()}*"), metadata={"jnd": {"kind": "provenance"}})
+        display(Markdown(f"*{line}*"), metadata={"jnd": {"kind": "provenance"}})
 
     def save_images(self, arms: Mapping[str, Trajectory], **more: Tensor) -> None:
         """Keep images as floating point: ``x0``, ``x_jnd.<arm>``, ``x_end.<arm>`` and more."""

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from torch import nn
 
 import cifar10
+import one_run
 from cifar10_files import BATCHES, write_archive
 from companion.photos import read_rgb
 from companion.registry import fetch
@@ -144,3 +145,38 @@ def test_the_recipe_makes_a_machine(archive, monkeypatch, tmp_path, capsys):
     machine = load_machine("googlenet", out)
     assert machine.input_size == (48, 48) and machine.categories == list(cifar10.CIFAR10)
     assert machine(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("rule", "optimiser"),
+    [(one_run.unchanged, torch.optim.SGD), (one_run.adam, torch.optim.Adam)],
+)
+def test_a_rule_of_the_search_steps_as_torch_does(rule, optimiser):
+    start = torch.rand(1, 3, 2, 2, generator=torch.Generator().manual_seed(1))
+    theirs = start.clone().requires_grad_()
+    torch_optimiser = optimiser([theirs], lr=0.1)
+    ours = start.clone()
+    history = []
+    unit = 1 if rule is one_run.unchanged else start.numel() ** 0.5  # ours has unit norm
+    for _ in range(4):
+        torch_optimiser.zero_grad()
+        theirs.square().sum().backward()
+        torch_optimiser.step()
+        ours = ours - 0.1 * unit * rule(2 * ours, history)
+    torch.testing.assert_close(ours, theirs.detach())
+
+
+def test_the_search_stops_at_the_printed_psnr():
+    class Plane(nn.Module):
+        def forward(self, x):
+            first = x.sum((1, 2, 3)) / 255  # log-odds; g is the root of 12
+            return torch.stack((first, torch.zeros_like(first)), 1)
+
+    x0 = torch.full((1, 3, 2, 2), 255 * 0.1)  # the border is 1.2 / g away
+    result = one_run.search(Plane(), x0, "away", "normalised")
+    without = result["without"]
+    assert without["K"] - one_run.SMALL_K in (0, 1)  # on the border itself, rounding decides
+    # every pixel changes by 0.1 / 25 an update, and the printed PSNR is at this change
+    change = 10 ** (-one_run.PRINTED / 20)
+    assert without["N"] == -(-change // (0.1 / 25))
+    assert result["with"]["N"] == without["N"]

@@ -15,6 +15,7 @@ from companion.studies.derivation import (
     measured_against_predicted,
     psnr_against_alpha,
     rest,
+    search_for_one_run,
     slope,
     trapped_or_not,
     trapping_weight,
@@ -186,6 +187,13 @@ def test_a_descent_shorter_than_the_last_updates_is_averaged_whole(machine, x0):
     last = LastUpdates(machine, label, 10)
     trajectory = find_jnd(machine, x0, label=label, alpha=0.01, max_iter=2, watch=[last])
     assert torch.allclose(last.means()[2], trajectory.distance.mean(0) / 255)
+
+
+def test_the_search_counts_the_photos_that_come_as_far():
+    far = {"without": {"K": 3, "psnr": 18.0}, "with": {"K": -1, "psnr": 40.0}}
+    near = {"without": {"K": 5, "psnr": 50.0}}
+    row = search_for_one_run({"away, plain": [far, near]}).loc["away, plain"].tolist()
+    assert row == [3, 5, 1, 50.0, 0, 40.0]
 
 
 def test_predictions_are_drawn_beside_the_line_of_equality():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -180,6 +181,29 @@ def around_the_trap(
         "flow_time": measured,
         "predicted": torch.stack([flow_time_to_K(at_x0, m * limits) for m in multiples]),
     }
+
+
+def search_for_one_run(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    """A row for each reading of the search by data/recipes/one_run.py.
+
+    Args:
+        readings: name -> for each photo, its run without regularisation and, if that came as far as
+            the paper's, its run with all three terms.
+    """
+    rows = {}
+    for reading, runs in readings.items():
+        Ks = [run["without"]["K"] for run in runs]
+        short = [run["without"]["psnr"] for run in runs if "with" not in run]
+        regularised = [run["with"] for run in runs if "with" in run]
+        rows[reading] = {
+            "lowest K": min(Ks),
+            "highest K": max(Ks),
+            "photos at 18.83 dB": len(regularised),
+            "nearest of the others, dB": min(short, default=math.nan),
+            "of those at 18.83 dB, noticed with": sum(run["K"] >= 0 for run in regularised),
+            "lowest PSNR with, dB": min((run["psnr"] for run in regularised), default=math.nan),
+        }
+    return pd.DataFrame(rows).T
 
 
 def rest(steepness: Tensor, aligned: Tensor, alpha: float, squared_distance: float) -> Tensor:

@@ -140,6 +140,7 @@ def test_the_arms_are_drawn_against_flow_time_with_a_cross_where_the_last_run_st
         "all three terms",
         "distance only",
         "unregularised",
+        "stopped by choice",
     ]
 
 

@@ -195,12 +195,13 @@ def search_for_one_run(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> p
         Ks = [run["without"]["K"] for run in runs]
         short = [run["without"]["psnr"] for run in runs if "with" not in run]
         regularised = [run["with"] for run in runs if "with" in run]
+        noticed = sum(run["K"] >= 0 for run in regularised)
         rows[reading] = {
             "lowest K": min(Ks),
             "highest K": max(Ks),
             "photos at 18.83 dB": len(regularised),
             "nearest of the others, dB": min(short, default=math.nan),
-            "of those at 18.83 dB, noticed with": sum(run["K"] >= 0 for run in regularised),
+            "of those, noticed with": noticed if regularised else math.nan,
             "lowest PSNR with, dB": min((run["psnr"] for run in regularised), default=math.nan),
         }
     return pd.DataFrame(rows).T

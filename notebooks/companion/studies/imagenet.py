@@ -243,7 +243,12 @@ def _photos(path: Mapping[str, Any], quantity: str) -> np.ndarray:
 def _mark_the_paper(axis: Axes, matched: Mapping[str, Any]) -> None:
     """Draw Table I's two values of PSNR, and a cross at the end of the run that met the lower."""
     end = (_flow_time(matched)[-1], np.median(_photos(matched, "PSNR")[-1]))
-    cross = {"color": "black", "markersize": 7, "markeredgewidth": 2, "linestyle": ""}
+    cross: dict[str, Any] = {
+        "color": "black",
+        "markersize": 7,
+        "markeredgewidth": 2,
+        "linestyle": "",
+    }
     axis.plot(*end, "x", label="stopped by choice", **cross)
     for column in ("with", "without"):
         decibels = read_data("paper")["tables"]["table1"][column]["PSNR"] - INT64_DB

@@ -221,5 +221,9 @@ def _count_the_unnoticed(axis: Axes, rows: Sequence[tuple[str, Outcome | None]])
     for y, (_, result) in enumerate(rows):
         if result is not None and result["K"].isnan().any():
             text = f"{result['K'].isnan().sum()} of {len(result['K'])} never flip"
-            place = {"transform": axis.get_yaxis_transform(), "va": "center", "color": GREY}
+            place: dict[str, Any] = {
+                "transform": axis.get_yaxis_transform(),
+                "va": "center",
+                "color": GREY,
+            }
             axis.text(0, y, text, **place)

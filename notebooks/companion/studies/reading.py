@@ -214,7 +214,7 @@ def _label_rows(axis: Axes, rows: Sequence[tuple[str, Outcome | None]]) -> None:
     axis.set_yticks(range(len(rows)), [ARM_NAMES.get(name, name) for name, _ in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     for label, (_, result) in zip(axis.get_yticklabels(), rows, strict=True):
-        label.set_weight("bold" if result is None else "normal")
+        label.set_fontweight("bold" if result is None else "normal")
 
 
 def _count_the_unnoticed(axis: Axes, rows: Sequence[tuple[str, Outcome | None]]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
-from torchvision.ops import box_iou, sigmoid_focal_loss
+from torchvision.ops import box_iou
 
 from jnd.boxes import encode, resize_boxes, unsuppressed
 from jnd.detectors import Detector, DetectorOutput
@@ -109,31 +109,6 @@ class PlantedBox(PlantedClass):
         return distance.where(self.on_box(output), 0).sum(1)
 
 
-class TrainingLoss(PlantedBox):
-    """Box and class by RetinaNet's own training loss, with the planted object as ground truth.
-
-    The focal loss of every anchor and class replaces the cross-entropy (Lin, Goyal, Girshick, He
-    and Dollár, ICCV 2017). It is summed; torchvision divides it by the number of anchors on the
-    box.
-    """
-
-    def loss(self, output: DetectorOutput) -> Tensor:
-        on_box = self.on_box(output)
-        background = self._overlap(output) < output.network.proposal_matcher.low_threshold
-        classes = torch.arange(output.logits.shape[2], device=on_box.device)
-        truth = on_box.unsqueeze(2) & (classes == self.category.view(-1, 1, 1))
-        focal = sigmoid_focal_loss(output.logits, truth.to(output.logits.dtype)).sum(2)
-        return focal.where(on_box | background, 0).sum(1) + self._distance(output)
-
-
-class BestBox(PlantedClass):
-    """Class only: −log of the best score of any box, of any size, centred in the given one."""
-
-    def loss(self, output: DetectorOutput) -> Tensor:
-        inside = self.fits(output.boxes)
-        return softplus(-self._logits(output).where(inside, -torch.inf).amax(1))
-
-
 def plant(
     machine: Detector,
     x0: Tensor,
@@ -150,8 +125,8 @@ def plant(
         x0: (B, 3, H, W), grey levels 0..255.
         box: x1, y1, x2, y2 in pixels of x0, (4,) for all images or (B, 4).
         category: name of the class, one of ``machine.categories``.
-        objective: :class:`PlantedBox`, :class:`PlantedClass`, :class:`TrainingLoss`,
-            :class:`BestBox` or a subclass of :class:`Planted`.
+        objective: :class:`PlantedBox`, :class:`PlantedClass` or another subclass of
+            :class:`Planted`.
         score: the lowest score τ of a detection that counts.
 
     Raises:

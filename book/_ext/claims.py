@@ -207,6 +207,8 @@ def _outcomes(
     margin = float(check["margin"] or 0)
     tolerance = float(check["tolerance"] or 0)
     if claim["kind"] == "order" and isinstance(left, list):
+        if sign == "=":  # all of a claim's have to lie within their margins: no correction
+            intervals = 1
         if claim.get("unpaired"):
             lead = independent_interval(_numbers(left), _numbers(right), intervals)
         else:
@@ -246,7 +248,9 @@ def _entry_outcomes(
         return outcomes
     if left is None or right is None:
         return [None]
-    difference = left - right - margin  # of two infinities NaN, which holds nothing
+    difference = left - right - margin
+    if math.isnan(difference):  # of two infinities
+        return [None]
     if sign == "=":
         return [abs(difference) <= tolerance]
     return [difference > -tolerance if sign == ">" else difference < tolerance]

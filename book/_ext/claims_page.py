@@ -109,9 +109,9 @@ def entry(claim: dict, verdict: dict) -> str:
     if checks:
         words = "; ".join(checks)
         lines += [f"*Check.* {words[0].upper()}{words[1:]}.", ""]
-    if verdict["why"]:
-        why = verdict["why"]
-        lines += [f"*Why.* {why[0].upper()}{why[1:]}.", ""]
+    for title, text in {"Why": verdict["why"], "Note": claim.get("note")}.items():
+        if text:
+            lines += [f"*{title}.* {text[0].upper()}{text[1:]}.", ""]
     for setup in verdict["setups"]:
         measured = measured_in_words(claim, setup)
         lines.append(f"- {mark(setup['verdict'])} {setup['setup']}: {measured}")
@@ -153,7 +153,7 @@ def place_in_words(place: str) -> str:
 
 def printed_numbers(claim: dict, verdict: dict) -> str:
     """Return a table of printed numbers: a row for the paper, and one for each set-up."""
-    head = f"**{claim['where']}** ({link(claim)}). {claim['says']}"
+    head = f"**{claim['where']}.** {claim['says']} Ours: {link(claim)}."
     if not verdict["setups"]:
         return f"{head} *Not tested:* {verdict['why']}."
     checks = [parse_check(check, claim["id"]) for check in claim["checks"]]

@@ -2,12 +2,13 @@
 
     python data/recipes/one_run.py MACHINE SIZE [WEIGHTS]
 
-Each of the ten photos of the profile paper descends without regularisation until it is at the paper's
-18.83 dB. If it gets there, it descends with all three terms for as many updates, with λ at several
-shares of the limit above which the photo should not flip. α is such that the formulas of the notebook "derivation" give K = 25, for each photo its own. The paper's K of 509 and
-561 would take twenty times as long with the same result, as far as only α k counts. Adam's
-averages, which last for 10 and 1,000 updates, don't scale. Momentum is not tried: after its first
-few updates it is plain descent with a larger α.
+Each of the ten photos of the profile "paper" descends without regularisation until it is at the
+paper's 18.83 dB. If it gets there, it descends with all three terms for as many updates, with λ at
+several shares of the limit above which the photo should not flip. α is such that the formulas of
+the notebook "derivation" give K = 25, for each photo its own. The paper's K of 509 and 561 would
+take twenty times as long with the same result, as far as only α k counts. Adam's averages, which
+last for 10 and 1,000 updates, don't scale. Momentum is not tried: after its first few updates it is
+plain descent with a larger α.
 
 Writes data/measured/one_run_MACHINE.json.
 """

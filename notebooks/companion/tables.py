@@ -116,41 +116,41 @@ def metrics_table(
     *,
     by_sewar: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """The paper's Table I or II beside ours, which are means over the images that have a value.
+    """The paper's Table I or II above ours, which are means over the images that have a value.
 
     Args:
         paper: ``"table1"`` or ``"table2"`` of data/paper.yaml; None: ours alone, in dB only.
         measured: result of :func:`metrics_by_moment`.
         images: over which of them to average.
-        by_sewar: result of :func:`metrics_by_sewar`, for rows of its own.
+        by_sewar: the result of :func:`metrics_by_sewar`, for rows of its own.
     """
-    table = _columns(measured, images)
+    rows: dict[str, Mapping[str, float]] = {}
     if paper:
-        table.loc["PSNR + 331.17 dB"] = table.loc["PSNR"] + INT64_DB
-        printed = read_data("paper")["tables"][paper]
-        for column, arm in enumerate(("with", "without")):
-            psnr = printed[arm]["PSNR"]
-            values = {
-                **printed[arm],
-                "PSNR": psnr - INT64_DB,
-                "PSNR + 331.17 dB": psnr,
-                "VIF (early sewar)": printed[arm]["VIF"],  # which of the two VIFs is not known
+        for arm in ("with", "without"):
+            printed = read_data("paper")["tables"][paper][arm]
+            rows[f"paper, {arm}"] = {
+                **printed,
+                "PSNR": printed["PSNR"] - INT64_DB,
+                "VIF (early sewar)": printed["VIF"],  # which of the two VIFs is not known
             }
-            table.insert(column, f"paper, {arm}", table.index.map(values))
-    if by_sewar:
-        table = pd.concat([table, _columns(by_sewar, images).rename("{}, by sewar".format)])
+    rows |= _mean_rows(measured, images)
+    for title, means_by_sewar in _mean_rows(by_sewar or {}, images).items():
+        rows[f"{title}, by sewar"] = means_by_sewar
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    if paper:
+        table["PSNR + 331.17 dB"] = table["PSNR"] + INT64_DB
     return table
 
 
-def _columns(measured: Mapping[str, Any], images: slice) -> pd.DataFrame:
-    """A column of means for each arm at each moment."""
-    columns = {}
+def _mean_rows(measured: Mapping[str, Any], images: slice) -> dict[str, dict[str, float]]:
+    """A row of means for each arm at each moment."""
+    rows = {}
     for moment, arms in measured.items():
         for arm, metrics in arms.items():
-            columns[f"{MOMENTS[moment]}, {arm_title(arm)}"] = {
+            rows[f"{MOMENTS[moment]}, {arm_title(arm)}"] = {
                 name: values[images].nanmean().item() for name, values in metrics.items()
             }
-    return pd.DataFrame(columns)
+    return rows
 
 
 def arm_title(arm: str) -> str:

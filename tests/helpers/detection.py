@@ -3,11 +3,16 @@
 import torch
 from torch import nn
 from torchvision.models.detection import RetinaNet
+from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops import box_iou
 
+from jnd.boxes import resize_boxes
 from jnd.detectors import Detector
 
 CATEGORIES = ["person", "car", "bus"]
+BOX = (20.0, 14.0, 44.0, 40.0)
+BOXES = [BOX, (30.0, 30.0, 33.0, 32.0), (0.0, 0.0, 64.0, 56.0)]
 
 
 class Backbone(nn.Module):
@@ -46,3 +51,23 @@ def tiny_detector(size: int = 64, spread: float = 0.3) -> Detector:
         std=[58.0, 57.0, 57.0],
         sha256="",
     )
+
+
+def pictures(generator, count=3):
+    return 255 * torch.rand(count, 3, 56, 64, generator=generator)
+
+
+def planted(kind, count=3, category=1, score=0.9, box=BOX):
+    boxes = torch.tensor(box).expand(count, 4)
+    return kind(boxes, torch.full((count,), category), torch.full((count,), score))
+
+
+def in_resized(box, output):
+    return resize_boxes(torch.tensor([box]), output.picture, output.resized)
+
+
+def anchors_on(box, output):
+    """As torchvision's own matcher has them."""
+    matcher = Matcher(0.5, 0.4, allow_low_quality_matches=True)
+    matches = matcher(box_iou(in_resized(box, output), output.anchors))
+    return (matches >= 0).nonzero().flatten().tolist()

@@ -2,7 +2,7 @@
 
 FILES = {
     "idea": "psychometric.png paths.png ways.png arms.csv step-sizes.csv metrics.json",
-    "reading": "choices.png by-weight.png towards.csv readings.csv metrics.json",
+    "reading": "choices.png by-weight.png towards.csv metrics.json",
     "imagenet": "flow-time.png fig1.png jod-flow-time.png people.csv jod.csv seen.png fig2-a.png "
     "fig2-b.png perturbation.png perturbation-end.png k.png terms.csv k-of-pictures.png "
     "in-8-bits.csv table1.csv alone.csv viewer.json viewer.safetensors images.safetensors "

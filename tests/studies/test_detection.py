@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from companion.studies.detection import (
+    BestBox,
+    TrainingLoss,
     noticed_in_8_bits,
     pictures_with_boxes,
     planted_score,
@@ -11,7 +13,7 @@ from companion.studies.detection import (
     reported,
     scaled,
 )
-from detection import tiny_detector
+from detection import BOXES, anchors_on, in_resized, pictures, planted, tiny_detector
 from jnd.cost import Cost
 
 
@@ -92,3 +94,33 @@ def test_detections_are_boxed_and_named():
     assert [text.get_text() for axis in figure.axes for text in axis.texts] == ["car, 0.91"]
     assert [axis.get_title() for axis in figure.axes] == ["original", "end", "", ""]
     assert [axis.get_ylabel() for axis in figure.axes] == ["box and class", "", "class only", ""]
+
+
+@pytest.mark.parametrize("size", [64, 80])
+@pytest.mark.parametrize("box", BOXES)
+def test_the_training_loss_is_torchvisions(size, box, generator):
+    """Image by image, where torchvision takes a batch's mean; also for boxes without an anchor.
+
+    Summed, where torchvision divides by the number of anchors on the box.
+    """
+    detector = tiny_detector(size)
+    output = detector(pictures(generator))
+    truth = [{"boxes": in_resized(box, output), "labels": torch.tensor([1])}]
+    losses = planted(TrainingLoss, box=box).loss(output)
+    for logits, offsets, loss in zip(output.logits, output.offsets, losses, strict=True):
+        heads = {"cls_logits": logits[None], "bbox_regression": offsets[None]}
+        terms = detector.network.compute_loss(truth, heads, [output.anchors])
+        expected = len(anchors_on(box, output)) * sum(terms.values())
+        assert torch.allclose(loss, expected, rtol=1e-4)
+
+
+def test_the_loss_of_the_best_box_asks_for_one_box_centred_in_the_given_one(generator):
+    output = tiny_detector()(pictures(generator))
+    objective = planted(BestBox)
+    for i, boxes in enumerate(output.boxes):
+        x = (boxes[:, 0] + boxes[:, 2]) / 2
+        y = (boxes[:, 1] + boxes[:, 3]) / 2
+        inside = (20 <= x) & (x <= 44) & (14 <= y) & (y <= 40)
+        score = output.logits[i, inside, 1].sigmoid().max()
+        assert torch.allclose(objective.loss(output)[i], -score.log(), rtol=1e-4)
+        assert torch.allclose(objective.confidence(output)[i], torch.stack((1 - score, score)))

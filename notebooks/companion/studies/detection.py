@@ -6,12 +6,40 @@ from dataclasses import astuple
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn.functional import softplus
+from torchvision.ops import sigmoid_focal_loss
 
 from companion.style import ORANGE, WIDTH, draw_box, draw_picture, panels, styled
 from jnd.cost import WHITE, Cost
-from jnd.detectors import Detector
+from jnd.detectors import Detector, DetectorOutput
 from jnd.objectives import Objective
 from jnd.pictures import eight_bit
+from jnd.planted import PlantedBox, PlantedClass
+
+
+class TrainingLoss(PlantedBox):
+    """Box and class by RetinaNet's own training loss, with the planted object as ground truth.
+
+    The focal loss of every anchor and class replaces the cross-entropy (Lin, Goyal, Girshick, He
+    and Dollár, ICCV 2017). It is summed; torchvision divides it by the number of anchors on the
+    box.
+    """
+
+    def loss(self, output: DetectorOutput) -> Tensor:
+        on_box = self.on_box(output)
+        background = self._overlap(output) < output.network.proposal_matcher.low_threshold
+        classes = torch.arange(output.logits.shape[2], device=on_box.device)
+        truth = on_box.unsqueeze(2) & (classes == self.category.view(-1, 1, 1))
+        focal = sigmoid_focal_loss(output.logits, truth.to(output.logits.dtype)).sum(2)
+        return focal.where(on_box | background, 0).sum(1) + self._distance(output)
+
+
+class BestBox(PlantedClass):
+    """Class only: −log of the best score of any box, of any size, centred in the given one."""
+
+    def loss(self, output: DetectorOutput) -> Tensor:
+        inside = self.fits(output.boxes)
+        return softplus(-self._logits(output).where(inside, -torch.inf).amax(1))
 
 
 @torch.no_grad()

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
+
 from companion.statistics import reach_of_few
 from companion.studies.forensics import LABEL, label_text
 from companion.tables import MOMENTS
@@ -60,19 +62,20 @@ def noticeable_by_few(test: SimpleNamespace) -> dict[str, list[float]]:
 
 
 def paired_test(test: SimpleNamespace) -> str:
-    """Return the paired test of a notebook's metrics.json as a table."""
-    rows = []
+    """Return the paired test of a notebook's metrics.json as a table, a column for each metric."""
+    columns = {}
     for metric, reaches in noticeable_by_few(test).items():
         values = vars(getattr(test, metric))
-        row = {"": metric, "images": str(values["images"])}
+        column = {"images": str(values["images"])}
         for arm in ARMS.values():
-            row[arm] = f"{number(values[arm])} ± {number(values[f'{arm}, sd'], '.2g')}"
-        row["difference"] = number(values["difference"], ".2g")
-        row["95 % interval"] = interval(values["low"], values["high"])
+            column[arm] = f"{number(values[arm])} ± {number(values[f'{arm}, sd'], '.2g')}"
+        column["difference"] = number(values["difference"], ".2g")
+        column["95 % interval"] = interval(values["low"], values["high"])
         for few, reach in zip(FEW, reaches, strict=True):
-            row[f"± of {few} pairs"] = number(reach, ".2g")
-        rows.append(row | {"p": number(values["p_holm"], ".1g")})
-    return table(rows)
+            column[f"± of {few} pairs"] = number(reach, ".2g")
+        columns[metric] = column | {"p": number(values["p_holm"], ".1g")}
+    frame = pd.DataFrame(columns).rename_axis("").reset_index()
+    return table(frame.to_dict("records"))
 
 
 def pipelines(rows: Iterable[SimpleNamespace]) -> str:

@@ -158,14 +158,13 @@ def ledger_page(
         reference = first.setdefault(run["profile"], run)
         rows.append(
             {
-                "who": run["name"],
-                "profile": run["profile"],
+                "run": f"{run['name']}, {run['profile']}",
                 "hardware": "; ".join(run["devices"]),
                 "date": run["date"][:10],
-                "commit": ", ".join(commit[:12] for commit in run["commits"]),
+                "commit": ", ".join(commit[:7] for commit in run["commits"]),
                 "clean": "yes" if run["clean"] else "no",
                 "verified": run["verified"],
-                "from the first of its profile": "–"
+                "from the first": "–"
                 if run is reference
                 else largest_difference(run["numbers"], reference["numbers"]),
             }

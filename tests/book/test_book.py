@@ -629,29 +629,30 @@ def test_what_once_went_wrong_with_a_readers_photo_no_longer_does(pages, address
     Image.new("RGB", (300, 300)).save(black)
     visit = in_chromium("faults.mjs", f"{address}your-own-photo.html", str(photo), str(black))
     assert visit["complaints"] == []
-    told = visit["told"]
+    answers = visit["told"]
     # links
-    assert told["bogus"].startswith("The link asks for penalties that do not exist")
-    assert told["arm"] == "none" and told["opened"]
-    assert told["somebodys"].startswith("This link was made with a photo of somebody")
-    assert "photo=own" in told["link"] and "mine" not in told["link"]
+    assert answers["bogus"].startswith("The link asks for penalties that do not exist")
+    assert answers["arm"] == "none" and answers["opened"]
+    assert answers["somebodys"].startswith("This link was made with a photo of somebody")
+    assert "photo=own" in answers["link"] and "mine" not in answers["link"]
     # settings
-    assert "has to be a whole number from 1" in told["noUpdates"]
-    assert told["arrow"] == ["0.02", "0.009"]
-    assert told["changed"][1] == told["steps"] == 5
-    assert told["target"] == "tabby" and "no “unicorn”" in told["unicorn"]
+    assert "has to be a whole number from 1" in answers["noUpdates"]
+    assert answers["arrow"] == ["0.02", "0.009"]
+    assert answers["changed"][1] == answers["steps"] == 5
+    assert answers["target"] == "tabby" and "no “unicorn”" in answers["unicorn"]
     # photos
     x0 = load_photos([str(photo)], SIDE)[0]
-    assert told["race"][:3] == x0[0, :, 0, 0].tolist()
-    assert told["again"] == told["pasted"]
-    assert told["paste"] == told["drop"] and told["drop"].startswith("There is no picture file")
-    assert "leaves the finite numbers" in told["diverged"][0] and told["diverged"][1] > 0
-    assert told["black"][0].startswith("K = ") and told["black"][1] == "–"
-    assert told["focus"] == "start"
+    assert answers["race"][:3] == x0[0, :, 0, 0].tolist()
+    assert answers["again"] == answers["pasted"]
+    assert answers["paste"] == answers["drop"]
+    assert answers["drop"].startswith("There is no picture file")
+    assert "leaves the finite numbers" in answers["diverged"][0] and answers["diverged"][1] > 0
+    assert answers["black"][0].startswith("K = ") and answers["black"][1] == "–"
+    assert answers["focus"] == "start"
     # a file
-    assert "rounding to 8 bits has undone it" in told["undone"]
-    assert "as in the photo, because this is before K" in told["before"] and told["back"] < 11
-    assert 'load_photos(["cat"], 224)' in told["python"]
+    assert "rounding to 8 bits has undone it" in answers["undone"]
+    assert "as in the photo, because this is before K" in answers["before"] and answers["back"] < 11
+    assert 'load_photos(["cat"], 224)' in answers["python"]
 
 
 @in_a_browser

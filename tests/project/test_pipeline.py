@@ -400,12 +400,12 @@ def test_slurm_gives_the_same_table(slurm, straight, folder, tmp_path):
 @pytest.mark.slow
 def test_a_run_on_slurm_comes_home_as_one_file(slurm, tmp_path):
     """Run and archived there, copied, verified at home: those notebooks that leave images."""
-    there = copy_repository(tmp_path / "there", "CITATION.cff", "requirements.lock", "torch.lock")
+    cluster = copy_repository(tmp_path / "there", "CITATION.cff", "requirements.lock", "torch.lock")
     targets = [f"results/smoke/{notebook}/metrics.json" for notebook in WITH_IMAGES]
-    log = run(on_slurm("notebook", *targets, "--config", "profile=smoke"), there, **slurm)
+    log = run(on_slurm("notebook", *targets, "--config", "profile=smoke"), cluster, **slurm)
     assert log.count("submitted with SLURM jobid") >= len(targets), log
-    run([sys.executable, "book/ledger/archive.py", "smoke"], there)
-    (archive,) = (there / "dist").glob("*.zip")
+    run([sys.executable, "book/ledger/archive.py", "smoke"], cluster)
+    (archive,) = (cluster / "dist").glob("*.zip")
     home = copy_repository(tmp_path / "home")
     shutil.copy(archive, home)
     checked = run([sys.executable, "book/ledger/verify.py", archive.name], home)

@@ -14,6 +14,7 @@ from companion.studies.derivation import (
     flow_time_to_K,
     measured_against_predicted,
     psnr_against_alpha,
+    regularised_runs,
     rest,
     search_for_one_run,
     slope,
@@ -190,10 +191,15 @@ def test_a_descent_shorter_than_the_last_updates_is_averaged_whole(machine, x0):
 
 
 def test_the_search_counts_the_photos_that_come_as_far():
-    far = {"without": {"K": 3, "psnr": 18.0}, "with": {"K": -1, "psnr": 40.0}}
-    near = {"without": {"K": 5, "psnr": 50.0}}
-    row = search_for_one_run({"away, plain": [far, near]}).loc["away, plain"].tolist()
-    assert row == [3, 5, 1, 50.0, 0, 40.0]
+    with_terms = {"0.5": {"K": -1, "psnr": 40.0}, "0.1": {"K": 4, "psnr": 39.0}}
+    far = {"without": {"K": 3, "N": 9, "psnr": 18.0}, "with": with_terms}
+    near = {"without": {"K": 5, "N": 250, "psnr": 50.0}, "with": {}}
+    readings = {"away, plain": [far, near]}
+    assert search_for_one_run(readings).loc["away, plain"].tolist() == [1, 50.0]
+    assert regularised_runs(readings).values.tolist() == [
+        ["away, plain", 3, 9, 0.5, -1, 40.0],
+        ["away, plain", 3, 9, 0.1, 4, 39.0],
+    ]
 
 
 def test_predictions_are_drawn_beside_the_line_of_equality():

@@ -184,27 +184,38 @@ def around_the_trap(
 
 
 def search_for_one_run(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
-    """A row for each reading of the search by data/recipes/one_run.py.
+    """A row for each reading of the search by data/recipes/one_run.py on one network.
 
     Args:
-        readings: name -> for each photo, its run without regularisation and, if that came as far as
-            the paper's, its run with all three terms.
+        readings: name -> for each photo, its runs without regularisation and with all three terms.
     """
     rows = {}
     for reading, runs in readings.items():
-        Ks = [run["without"]["K"] for run in runs]
-        short = [run["without"]["psnr"] for run in runs if "with" not in run]
-        regularised = [run["with"] for run in runs if "with" in run]
-        noticed = sum(run["K"] >= 0 for run in regularised)
+        others = [run["without"]["psnr"] for run in runs if not run["with"]]
         rows[reading] = {
-            "lowest K": min(Ks),
-            "highest K": max(Ks),
-            "photos at 18.83 dB": len(regularised),
-            "nearest of the others, dB": min(short, default=math.nan),
-            "of those, noticed with": noticed if regularised else math.nan,
-            "lowest PSNR with, dB": min((run["psnr"] for run in regularised), default=math.nan),
+            "at 18.83 dB": len(runs) - len(others),
+            "nearest other, dB": min(others, default=math.nan),
         }
     return pd.DataFrame(rows).T
+
+
+def regularised_runs(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    """A row for each run with all three terms in such a search."""
+    rows = []
+    for reading, runs in readings.items():
+        for run in runs:
+            for share, regularised in run["with"].items():
+                rows.append(
+                    {
+                        "reading": reading,
+                        "K without": run["without"]["K"],
+                        "N": run["without"]["N"],
+                        "λ / λ*": float(share),
+                        "K with": regularised["K"],
+                        "PSNR with, dB": regularised["psnr"],
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
 def rest(steepness: Tensor, aligned: Tensor, alpha: float, squared_distance: float) -> Tensor:

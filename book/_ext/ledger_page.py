@@ -139,7 +139,7 @@ def beside(
         theirs = run["claims"].get(verdict["id"])
         if run["date"] != shown and theirs and theirs["checks"] == claim.get("checks"):
             devices = "; ".join(run["devices"])
-            title = f"{run['name']}, {run['profile']}, {devices} (accepted run, not counted)"
+            title = f"{run['name']}, {run['profile']}, {devices} (not counted)"
             setups.append(theirs | {"setup": title})
     return {**verdict, "setups": setups}
 

@@ -1,4 +1,4 @@
-"""The pages on which executed notebooks stand, each with its code folded and its provenance once.
+"""The pages that show executed notebooks, each with its code folded and its provenance once.
 
 A page is made of parts, executed notebooks and Markdown files of book/parts, one below the other.
 companion.run marks what a notebook displays in the metadata of the outputs, under ``jnd``: its
@@ -28,7 +28,7 @@ PAGES = {
 """Page -> its parts, in this order."""
 PARTS = [part for parts in PAGES.values() for part in parts]
 NOTEBOOKS = [part.removesuffix(".ipynb") for part in PARTS if part.endswith(".ipynb")]
-# links to the files of parts lead to where they stand on a page
+# links to the files of parts lead to their places on a page
 LINK = re.compile(r"\]\((?:\.\./)?(" + "|".join(map(re.escape, PARTS)) + r")\)")
 
 
@@ -61,7 +61,7 @@ def prepare_notebook(notebook: NotebookNode, provenance: Mapping[str, Any]) -> N
     """Change an executed notebook into a part of a page.
 
     The code is folded except in cells tagged ``show-input``. The parameters that papermill injected
-    are dropped; those of the run stand under the first heading, with its provenance. Below a figure
+    are dropped; those of the run go under the first heading, with its provenance. Below a figure
     or a table are a link to its numbers, and what its provenance has that the run's lacks. What
     anchors.py calls an output or the parameters goes into the metadata of their cell.
 

@@ -30,7 +30,7 @@ from jnd.pictures import eight_bit
 from page_text import ARMS
 
 PATH = 0.9  # where on the axis the path ends, of 1
-END = 0.98  # where the end of the run stands
+END = 0.98  # where the end of the run is
 TICKS = 1000  # of the slider, which is as long as the axis
 QUALITY = 45  # of the photos as WebP
 COLOURS = 33  # of the changes; in all 256 the strips would be nearly twice as large

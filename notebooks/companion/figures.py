@@ -161,7 +161,7 @@ def perturbations(x0: Tensor, changed: Mapping[str, Tensor], names: Sequence[str
 def side_by_side(x0: Tensor, changed: Mapping[str, Tensor]) -> Figure:
     """An original and its changed versions, each above its change, amplified until it is visible.
 
-    The change that gets the full red or blue stands below, in grey levels.
+    The change that gets the full red or blue is given below, in grey levels.
 
     Args:
         x0: (3, H, W), grey levels.

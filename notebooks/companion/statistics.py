@@ -111,7 +111,7 @@ def next_value(values: Tensor) -> Mean:
 def reach_of_few(low: float, high: float, n: int, few: int) -> float:
     """Half the 95 % interval that the mean of a few values would have, given that of many.
 
-    A difference within it cannot be told from none.
+    A difference within it cannot be distinguished from none.
 
     Args:
         low, high: the 95 % interval of the mean of ``n`` values.

@@ -370,7 +370,7 @@ def test_an_accepted_run_stands_beside_a_claim_and_is_not_counted(archive, tmp_p
     claim = claims["better-at-end"]
     both = beside(verdict, claim, [run], metrics)
     first, *_, last = both["setups"]
-    assert last["setup"] == "theirs, bundled, abacus (accepted run, not counted)"
+    assert last["setup"] == "theirs, bundled, abacus (not counted)"
     assert last["measured"] == first["measured"] and both["checked"] == verdict["checked"]
     other_checks = claim | {"checks": claim["checks"][:1]}
     itself = run | {"date": "2026-12-01T00:00:00+00:00"}

@@ -311,7 +311,7 @@ def save_viewer(
         paths: arm -> that descent, in small steps to beyond K.
         ends: arm -> a descent in larger steps to the end of the run.
         answers: arm -> M's answers for x(K); empty where there is none.
-        provenance: the line to stand below.
+        provenance: the line below it.
     """
     entries = []
     images = {}

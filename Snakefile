@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -38,14 +39,6 @@ FOLLOWS = {
     "derivation": ["imagenet"],
     "forensics": ["imagenet", "cifar10"],
     "pictures": ["imagenet"],
-}
-# and those of data/measured that it shows next to its own
-MEASURED = {
-    "comparison": ["comparison", "imagenet_lite0", "least"],
-    "derivation": [
-        "one_run_efficientnet_lite0", "one_run_resnet18", "trap_efficientnet_lite0", "trap_resnet18"
-    ],
-    "imagenet": ["imagenet_lite0"],
 }
 # weights that nobody publishes, by profile and notebook
 TRAINED = {("paper", "cifar10"): "results/weights/inception_v3_cifar10.safetensors"}
@@ -82,6 +75,13 @@ rule all:
         "book/_build/html/index.html",
 
 
+def measured_files(notebook):
+    """The files of data/measured that a notebook reads, by its calls of read_measured."""
+    source = Path(f"notebooks/{notebook}.ipynb").read_text(encoding="utf-8")
+    names = re.findall(r'read_measured\(\\"(\w+)\\"\)', source)
+    return expand("data/measured/{name}.json", name=sorted(set(names)))
+
+
 rule notebook:
     input:
         "data/registry.yaml",
@@ -93,7 +93,7 @@ rule notebook:
             "results/{profile}/{name}/metrics.json",
             profile=wanted.profile, name=FOLLOWS.get(wanted.name, []),
         ),
-        lambda wanted: expand("data/measured/{name}.json", name=MEASURED.get(wanted.name, [])),
+        lambda wanted: measured_files(wanted.name),
         lambda wanted: TRAINED.get((wanted.profile, wanted.name), []),
         "notebooks/companion/studies/{name}.py",
         "notebooks/{name}.ipynb",
@@ -137,6 +137,7 @@ rule claims:
         "data/verdicts.yaml",
         Path("data/measured").glob("*.json"),
         "book/_ext/claims.py",
+        "book/_ext/intervals.py",
         "notebooks/companion/statistics.py",
     output:
         "results/{profile}/claims.json",

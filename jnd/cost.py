@@ -1,7 +1,7 @@
 """The cost of Eq. 1: its regularisers (Eq. 5 and 6) and their weighted sum.
 
-Images are in grey levels 0..255. Weights and learning rate are for pixels in 0..1, so that the
-weights of Eq. 1 are the 1 that it prints.
+Images are in grey levels 0..255. Weights and learning rate are for pixels in 0..1, so that a weight
+of 1 is Eq. 1 as printed.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-WHITE = 255.0  # grey levels of a pixel that is 1 in the units of weights and learning rate
+WHITE = 255.0  # the grey level that counts as 1 for weights and learning rate
 
 
 def squared_distance(x: Tensor, x0: Tensor) -> Tensor:
@@ -63,11 +63,11 @@ class Cost:
 
     @classmethod
     def arm(cls, name: Literal["full", "l2", "none"], **weights: float) -> "Cost":
-        """The cost of an arm: every regulariser, the squared distance only, or none.
+        """Return the cost with every regulariser, with the squared distance only, or with none.
 
         Args:
             name: ``"full"``, ``"l2"`` or ``"none"``.
-            **weights: the weights of :class:`Cost`, as far as the arm uses them.
+            **weights: those of :class:`Cost`, as far as they are used.
 
         Raises:
             ValueError: there is no arm of that name.

@@ -16,12 +16,12 @@ DEFAULT = Cost()
 
 
 def update(x: Tensor, cost: Tensor, alpha: float) -> Tensor:
-    """One update of Eq. 2: x(k + 1) = x(k) + n(k), with the noise n(k) = −α ∂Cost/∂x(k) of Eq. 3.
+    """Make one update of Eq. 2, x(k + 1) = x(k) + n(k), with n(k) = −α ∂Cost/∂x(k) of Eq. 3.
 
     Args:
         x: (B, 3, H, W), x(k), from which ``cost`` was computed.
         cost: (B,), Eq. 1 of each image.
-        alpha: learning rate α for pixels in 0..1; 1/255² of its value for grey levels.
+        alpha: learning rate α for pixels in 0..1; multiplied by 255² for grey levels.
 
     Returns:
         x(k + 1), (B, 3, H, W), grey levels.
@@ -45,31 +45,30 @@ def find_jnd(
     watch: Sequence[Callable[[Recording], None]] = (),
     resume: Mapping[str, Tensor] | None = None,
 ) -> Trajectory:
-    """Change images by plain gradient descent until the machine's answer flips, and on to the end.
+    """Descend on Eq. 1 and find the first image for which the machine's answer changes.
 
     x(k + 1) = x(k) − α ∂Cost/∂x(k) (Eq. 2) for k = 0 .. max_iter − 1. Images are independent:
     results match running each alone, up to rounding that depends on batch size. An update costs
     one forward and one input gradient, without synchronising the device; finding the label costs
     one forward more. The machine is left as it was.
 
-    The squared distance can hold an image of which M is sure for ever (K = -1). Then its weight λ
-    must fall below about g² exp(1 − m) / 2, with m the log-odds of the label and g the norm of its
-    gradient at x0, for pixels in 0..1.
+    If M is sure of an image, the squared distance can hold it for ever (K = -1). Then its weight λ
+    must be less than about g² exp(1 − m) / 2, with m the log-odds of the label and g the norm of
+    its gradient at x0, for pixels in 0..1.
 
     Args:
         machine: maps pixels (B, 3, H, W) in 0..255 to logits (B, C).
         x0: (B, 3, H, W) floating point, grey levels 0..255.
-        label: class of each image, (B,) or one for all; None: the machine's answer for x0. Where
-            the machine gives another answer than ``label``, K is 0.
+        label: class of each image, (B,) or one for all; None: the machine's answer for x0. K is 0
+            where that answer is not ``label``.
         target: class to pull to, (B,) or one for all; None: away from ``label``.
-        objective: another question about the machine's output than a change of class.
+        objective: what to ask of the machine's output instead of a change of class.
         cost: Eq. 1, from loss (B,), x and x0 (B, 3, H, W) to (B,).
         alpha: learning rate α, for pixels in 0..1, as are the weights of the cost.
         max_iter: number of updates.
-        pixels: ``"8bit"``: judge, keep and measure the pictures along the path, x(k) rounded and
-            clipped to whole grey levels, so that K is the first k whose picture M notices; the
-            trajectory has K and x(K) without rounding too. ``"clipped"``: likewise for x(k)
-            clipped to 0..255. Both cost one more forward per iteration.
+        pixels: what M judges: x(k) (``"float"``), x(k) clipped to 0..255 (``"clipped"``) or also
+            rounded (``"8bit"``), so that K is the first *picture* that M notices. The last two
+            cost one more forward per iteration and also give K and x(K) of x(k) itself.
         stop_at_K: stop each image once K, with and without rounding, is known, so that time grows
             with the sum of K; costs one device synchronisation per iteration.
         watch: functions called once per iteration with the :class:`~jnd.trajectory.Recording`,
@@ -125,8 +124,8 @@ def find_jnd(
                 noticed,
                 noticed if pixels == "float" else subset_objective.noticed(output),
             )
-            for look in watch:
-                look(recording)
+            for watcher in watch:
+                watcher(recording)
             if recording.done:
                 break
             recording.move(x_next)

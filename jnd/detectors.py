@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import clip_boxes_to_image
 
-from jnd.boxes import decode, resize_boxes
-from jnd.networks import deterministic
+from jnd.networks import Normalising, deterministic
+
+
+def resize_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Convert boxes (..., 4) from a picture of ``old`` (height, width) to one of ``new``."""
+    scale_y = new[0] / old[0]
+    scale_x = new[1] / old[1]
+    return boxes * boxes.new_tensor([scale_x, scale_y, scale_x, scale_y])
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class DetectorOutput:
 
     Attributes:
         logits: (B, A, C); their sigmoid is the score.
-        offsets: (B, A, 4), from anchor to box; see :func:`~jnd.boxes.encode`.
+        offsets: (B, A, 4), from anchor to box, as torchvision's ``BoxCoder`` has them.
         anchors: (A, 4), x1, y1, x2, y2 in pixels of the resized picture.
         levels: numbers of anchors on the levels of the pyramid; they sum to A.
         picture: (height, width) of the given pictures.
@@ -41,8 +47,9 @@ class DetectorOutput:
     @torch.no_grad()
     def boxes(self) -> Tensor:
         """(B, A, 4), x1, y1, x2, y2 in pixels of the given pictures, clipped at their borders."""
-        clip = self.network.box_coder.bbox_xform_clip
-        boxes = clip_boxes_to_image(decode(self.offsets, self.anchors, clip), self.resized)
+        anchors = self.anchors.repeat(len(self.offsets), 1)
+        boxes = self.network.box_coder.decode_single(self.offsets.flatten(0, 1), anchors)
+        boxes = clip_boxes_to_image(boxes.view_as(self.offsets), self.resized)
         return resize_boxes(boxes, self.resized, self.picture)
 
     @torch.no_grad()
@@ -63,41 +70,16 @@ class DetectorOutput:
         return detections
 
 
-class Detector(nn.Module):
+class Detector(Normalising):
     """A RetinaNet with its preprocessing inside: pixels (B, 3, H, W) in 0..255 -> DetectorOutput.
 
     Pictures are resized to the size for which the network was made, as in torchvision (bilinear),
-    and gradients reach the pixels given. Resizing does not filter: if it makes a picture much
-    smaller, some pixels have no influence, so make such a picture smaller before.
-
-    Attributes:
-        name: of the architecture.
-        categories: names of the C classes.
-        mean, std: (1, 3, 1, 1), with which pixels are normalised inside, grey levels.
-        sha256: hash of the weights file.
+    and gradients reach the pixels given. Resizing is not antialiased: shrink a much larger picture
+    first, or some of its pixels have no influence.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(
-        self,
-        network: RetinaNet,
-        *,
-        name: str,
-        categories: Sequence[str],
-        mean: Sequence[float],
-        std: Sequence[float],
-        sha256: str,
-    ):
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
-        self.name = name
-        self.categories = categories
-        self.sha256 = sha256
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
-        self.eval().requires_grad_(False)
+    network: RetinaNet
+    categories: Sequence[str]
 
     def forward(self, pixels: Tensor) -> DetectorOutput:
         shape = tuple(pixels.shape) if isinstance(pixels, Tensor) else ()
@@ -107,7 +89,7 @@ class Detector(nn.Module):
                 f"{self.name} takes pixels (B, 3, H, W), not {got}; resize pictures of several "
                 "sizes to one, or make a batch of each size"
             )
-        x = self._resized((pixels - self.mean) / self.std)
+        x = self._resized(self.normalised(pixels))
         height, width = x.shape[2:]
         multiple = self.network.transform.size_divisible
         x = pad(x, (0, -width % multiple, 0, -height % multiple))

@@ -1,4 +1,4 @@
-"""Whatever comes into a descent, checked and converted before any work is done."""
+"""Checks and conversions of the arguments of find_jnd."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ NO_GRADIENT = (
 
 @torch.inference_mode(False)
 def as_images(x0: Tensor, pixels: str) -> Tensor:
-    """Copy x0, (B, 3, H, W) in grey levels, as float32, or as float64 if it is that.
+    """Copy x0, (B, 3, H, W) in grey levels, as float32, or as float64 if it already is.
 
     Raises:
         TypeError: x0 is not a tensor.
@@ -69,10 +69,10 @@ def check_machine(machine: nn.Module) -> None:
 
 @contextmanager
 def fails_by_size(images: Tensor) -> Iterator[None]:
-    """Say in one sentence that a network fails on images, (B, 3, H, W), as it may by their size.
+    """Turn a network's error on images (B, 3, H, W), often one of size, into one that helps.
 
     Raises:
-        ValueError: it does.
+        ValueError: the network failed.
     """
     try:
         yield

@@ -1,65 +1,47 @@
 """A classifier as a machine: pixels 0..255 in, logits out."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from jnd.inputs import fails_by_size
-from jnd.networks import deterministic, folded, resized
+from jnd.networks import Normalising, deterministic, folded, resized
 
 
-class Machine(nn.Module):
+class Machine(Normalising):
     """A classifier with its preprocessing inside: pixels (B, 3, H, W) in 0..255 -> logits (B, C).
 
-    Attributes:
-        name: of the architecture, or the class of the user's network.
-        categories: names of the C classes; None: they are unknown.
+    Args:
+        network: maps normalised images to logits.
         input_size: (height, width) to which images are resized inside (bilinear, so that the
             gradient reaches the pixels given); None: images are used as they are.
-        mean, std: (1, 3, 1, 1), with which pixels are normalised inside, grey levels.
-        sha256: hash of the weights file, or of the weights of the user's network.
+        **facts: the other attributes of :class:`~jnd.networks.Normalising`.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
-        self,
-        network: nn.Module,
-        *,
-        name: str,
-        categories: Sequence[str] | None,
-        mean: Sequence[float],
-        std: Sequence[float],
-        sha256: str,
-        input_size: tuple[int, int] | None = None,
+        self, network: nn.Module, *, input_size: tuple[int, int] | None = None, **facts: Any
     ):
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
-        self.name = name
-        self.categories = categories
-        self.sha256 = sha256
+        super().__init__(network, **facts)
         self.input_size = input_size
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
-        self.eval().requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             raise ValueError(f"{self.name} takes pixels (B, 3, H, W), not {tuple(pixels.shape)}")
         with fails_by_size(pixels), deterministic(pixels.device):
-            x = (pixels - self.mean) / self.std
+            x = self.normalised(pixels)
             if self.input_size:
                 x = resized(x, self.input_size)
             x_network = x.to(self.std.dtype, memory_format=torch.channels_last)
             return self.network(x_network).to(x.dtype)
 
     def class_name(self, category: int) -> str:
-        """The name of a class, as people write it."""
+        """The name of a class, with spaces for underscores."""
         if self.categories is None or category >= len(self.categories):
             return f"class {category}"
         return self.categories[category].replace("_", " ")
@@ -69,7 +51,7 @@ class Machine(nn.Module):
         """M's answer for each image and its confidence, ``"cup, 0.62"``; "" for an image of NaN."""
         confidences, classes = self(images).softmax(1).max(1)
         pairs = zip(classes.tolist(), confidences.tolist(), strict=True)
-        return [f"{self.class_name(c)}, {p:.2f}" if p == p else "" for c, p in pairs]
+        return [f"{self.class_name(c)}, {p:.2f}" if math.isfinite(p) else "" for c, p in pairs]
 
 
 def prepare(

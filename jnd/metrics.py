@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 
 WINDOW = 8  # side of the square windows of UQI and SCC, pixels; a power of two
 VIF_WINDOWS = (17, 9, 5, 3)  # sides of the Gaussian windows of VIF, finest scale first, pixels
-FLAT = 1e-10  # grey levels squared: VIF takes a smaller variance for rounding
+FLAT = 1e-10  # grey levels squared: smaller variances count as rounding error in VIF
 EYE_NOISE = 2.0  # variance of the noise in the eye that VIF assumes, grey levels squared
 INT64_DB = 20 * math.log10((2**63 - 1) / 255)
 """Excess in the PSNR of int64 images by sewar and scikit-image, which take MAX from the dtype."""
@@ -47,13 +47,9 @@ def uqi(
 
         4 cov(x, y) mean(x) mean(y) / ((var(x) + var(y)) (mean(x)^2 + mean(y)^2)).
 
-    form="wang-bovik" computes this, with N sum(xy) - sum(x) sum(y) for the covariance and
-    likewise for the variances. A factor 0/0 (both windows flat, or both black) counts as 1.
-
-    form="sewar" is sewar's version, needed for Tables I and II: it uses the window's *means*
-    where that expression needs sums, so that mean(xy) - mean(x) mean(y) / N takes the place of
-    the covariance. Nearly the whole mean remains in it, which pulls the index towards 1. It also
-    omits the last row and column of pixels.
+    form="wang-bovik" computes this; a factor 0/0 (both windows flat, or both black) counts as 1.
+    form="sewar", needed for Tables I and II, puts the windows' means where the covariance and the
+    variances have sums, which pulls the index towards 1, and omits the last row and column.
 
     The smallest image is 9x9 (sewar) or 8x8 (wang-bovik).
 
@@ -106,10 +102,9 @@ def vif(
     gain in contrast. The noise of the eye is that of pixels 0..255, as in sewar: images in 0..1
     would come out far too good.
 
-    Images need at least 25x25 pixels. Below 41x41 the coarsest windows are larger than the reduced
-    image. sewar (through scipy's "valid" convolution, which then swaps its operands) measures as
-    if zeros surrounded it, and so does this function, so that 32x32 images can be compared; but
-    the black frame counts as detail, so don't compare such values across sizes.
+    Images need at least 25x25 pixels. Below 41x41 the coarsest windows exceed the reduced image
+    and, as in sewar, zeros pad it. The black frame counts as detail, so don't compare such values
+    across sizes.
 
     form="sewar 0.4.1" is sewar's version up to that release (March 2019): it divides the Gaussian
     means by the Gaussian's sum once more, so that most of the mean brightness counts as detail,

@@ -15,9 +15,46 @@ from torch.nn.functional import interpolate
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+class Normalising(nn.Module):
+    """A network in eval mode and without parameter gradients that normalises pixels itself.
+
+    Attributes:
+        network: a module, converted to channels_last order.
+        name: of the architecture, or the class of the user's network.
+        categories: names of the C classes; None: they are unknown.
+        mean, std: (1, 3, 1, 1), with which pixels are normalised, grey levels.
+        sha256: hash of the weights file, or of the weights of the user's network.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        categories: Sequence[str] | None,
+        mean: Sequence[float],
+        std: Sequence[float],
+        sha256: str,
+    ):
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.name = name
+        self.categories = categories
+        self.sha256 = sha256
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
+        self.eval().requires_grad_(False)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        return (pixels - self.mean) / self.std
+
+
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Inside: eval mode, no gradients for parameters. After: as before, buffers included.
+    """Put a module in eval mode without parameter gradients; restore it, buffers included.
 
     Threads can share a module that is frozen already, as machines and detectors are.
     """
@@ -40,10 +77,10 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """Inside, exact float32 and the same bits each time; after, everything is set as before.
+    """Use full float32 precision and deterministic operations; restore all settings afterwards.
 
-    The caller's autocast and reduced precisions do not apply. On a GPU, operations take their
-    deterministic form; PyTorch warns of one that has none.
+    The caller's autocast and reduced precisions do not apply. PyTorch warns of an operation that
+    has no deterministic form on a GPU.
     """
     torch_backends: Any = torch.backends  # newer than the stubs
     cudnn = torch_backends.cudnn

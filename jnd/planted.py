@@ -9,22 +9,17 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torchvision.ops import box_iou
 
-from jnd.boxes import encode, resize_boxes, unsuppressed
-from jnd.detectors import Detector, DetectorOutput
+from jnd.detectors import Detector, DetectorOutput, resize_boxes
 from jnd.networks import frozen
-
-CANDIDATES = 100  # boxes of the wanted class, best first, that go through suppression
 
 
 @dataclass(frozen=True)
 class Planted:
     """An object that is not there and that a detector is made to see.
 
-    It is noticed when one of the detections that survive the detector's postprocessing has the
-    class, reaches the score and fits the place. The suppression of overlapping boxes is
-    torchvision's, but among the ``CANDIDATES`` best boxes of the class only; the result differs
-    only if a crowd of better boxes pushes the planted object out of them. The confidence in the
-    target is the best score of any box that fits, and that in the label is 1 minus it.
+    It is noticed when one of the detector's detections, after its postprocessing, has the class,
+    reaches the score and fits the place. The confidence in the target is the best score of any box
+    that fits, and that in the label is 1 minus it.
 
     Attributes:
         box: (B, 4), x1, y1, x2, y2 in pixels.
@@ -41,21 +36,24 @@ class Planted:
         raise NotImplementedError
 
     def noticed(self, output: DetectorOutput) -> Tensor:
-        logits = self._logits(output)
-        logits, best = logits.topk(min(CANDIDATES, logits.shape[1]), dim=1)
-        boxes = output.boxes.gather(1, best.unsqueeze(2).expand(-1, -1, 4))
-        counts = self.fits(boxes) & (logits.sigmoid() >= self.score.unsqueeze(1))
-        return (counts & unsuppressed(boxes, output.network.nms_thresh)).any(1)
+        answers = []
+        for i, detections in enumerate(output.detections()):
+            planted = self.select(torch.tensor([i]))
+            counts = (detections["labels"] == planted.category) & (
+                detections["scores"] >= planted.score
+            )
+            answers.append((counts & planted.fits(detections["boxes"][None])[0]).any())
+        return torch.stack(answers)
 
     def confidence(self, output: DetectorOutput) -> Tensor:
-        scores = self._logits(output).sigmoid()
+        scores = self.logits(output).sigmoid()
         best = scores.where(self.fits(output.boxes), 0).amax(1)
         return torch.stack((1 - best, best), 1)
 
     def select(self, images: Tensor) -> "Planted":
         return type(self)(self.box[images], self.category[images], self.score[images])
 
-    def _logits(self, output: DetectorOutput) -> Tensor:
+    def logits(self, output: DetectorOutput) -> Tensor:
         """Return the logits of the wanted class, (B, A)."""
         category = self.category.view(-1, 1, 1).expand(-1, output.logits.shape[1], 1)
         return output.logits.gather(2, category).squeeze(2)
@@ -64,12 +62,12 @@ class Planted:
 class PlantedClass(Planted):
     """Class only: cross-entropy of the class's score, summed over the anchors on the box.
 
-    A sum over n anchors is their mean with n times the weights of Eq. 1 and an nth of α. A
-    detection fits if its centre is in the box or on its border.
+    Averaging over the n anchors instead is the same as summing with n times the weights of Eq. 1
+    and α / n. A detection fits if its centre is in the box or on its border.
     """
 
     def loss(self, output: DetectorOutput) -> Tensor:
-        return softplus(-self._logits(output)).where(self.on_box(output), 0).sum(1)
+        return softplus(-self.logits(output)).where(self.on_box(output), 0).sum(1)
 
     def fits(self, boxes: Tensor) -> Tensor:
         centre = (boxes[..., :2] + boxes[..., 2:]) / 2
@@ -81,11 +79,11 @@ class PlantedClass(Planted):
 
         Those with an IoU of 0.5 or more, and the one with the highest IoU in any case.
         """
-        overlap = self._overlap(output)
+        overlap = self.overlap(output)
         best = overlap == overlap.amax(1, keepdim=True)
         return best | (overlap >= output.network.proposal_matcher.high_threshold)
 
-    def _overlap(self, output: DetectorOutput) -> Tensor:
+    def overlap(self, output: DetectorOutput) -> Tensor:
         """Return the IoU of anchors and box, (B, A)."""
         return box_iou(resize_boxes(self.box, output.picture, output.resized), output.anchors)
 
@@ -98,14 +96,17 @@ class PlantedBox(PlantedClass):
     """
 
     def loss(self, output: DetectorOutput) -> Tensor:
-        return super().loss(output) + self._distance(output)
+        return super().loss(output) + self.distance(output)
 
     def fits(self, boxes: Tensor) -> Tensor:
         return box_iou(boxes, self.box.unsqueeze(1)).squeeze(2) >= 0.5
 
-    def _distance(self, output: DetectorOutput) -> Tensor:
-        box = resize_boxes(self.box, output.picture, output.resized)
-        distance = (output.offsets - encode(box.unsqueeze(1), output.anchors)).abs().sum(2)
+    def distance(self, output: DetectorOutput) -> Tensor:
+        """Return the L1 distance of the offsets at the anchors on the box, summed, (B,)."""
+        boxes = resize_boxes(self.box, output.picture, output.resized)
+        encode = output.network.box_coder.encode_single
+        wanted = [encode(box.expand_as(output.anchors), output.anchors) for box in boxes]
+        distance = (output.offsets - torch.stack(wanted)).abs().sum(2)
         return distance.where(self.on_box(output), 0).sum(1)
 
 
@@ -118,7 +119,7 @@ def plant(
     objective: type[Planted] = PlantedBox,
     score: float = 0.5,
 ) -> Planted:
-    """Return the objective that a detector see an object that is not there, checked against x0.
+    """Return the objective of making a detector see an object that x0 does not show it yet.
 
     Args:
         machine: the detector.

@@ -16,7 +16,7 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "clipped": lambda x: x.clamp(0, 255),
     "8bit": eight_bit,
 }
-"""What M is asked about on the path, by the name that ``pixels`` gives it."""
+"""What M sees of x(k), for each value of ``pixels``."""
 
 
 def distance(x: Tensor, x0: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class Recording:
 
     @property
     def shown(self) -> Tensor:
-        """x(k), or its picture."""
+        """x(k) as M sees it, clipped or rounded if ``pixels`` says so."""
         return VIEWS[self.pixels](self.x)
 
     @property

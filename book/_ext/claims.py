@@ -18,7 +18,7 @@ import torch
 
 from companion.checkout import read_data, read_measured
 from companion.files import write_atomically
-from companion.statistics import independent_interval, joint_interval
+from intervals import independent_interval, joint_interval
 
 CHECK = re.compile(
     r"(?P<left>.+) (?P<sign>[<=>]) (?P<right>.+?)"

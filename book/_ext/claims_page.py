@@ -28,7 +28,8 @@ KEYS = {
     "box, full": "box and class, all three terms", "class, full": "class only, all three terms",
     "box, none": "box and class, unregularised", "class, none": "class only, unregularised",
     "test": "mean difference, with − without", "gain": "what all three terms add",
-    "least": "times the least change known", "loss_ratio": "loss, times that of x(K)",
+    "gap": "size of the change, times the least that six attacks find",
+    "loss_ratio": "loss, times that of x(K)",
     "change_ratio": "size of the change, times that of x(K)", "change": "size of the change",
     "jod": "JOD predicted by a model of human vision",
     "people": "the change that people notice, predicted, times the machine's",
@@ -40,6 +41,11 @@ KEYS = {
     "bounded_range_at_end": "grey levels outside 0..255 at the end",
     "total_variation_at_end": "TV at the end",
     "fools_when_saved": "fools when saved", "fools_as_file": "fools as a file", "pictures": "",
+}  # fmt: skip
+# notebook -> the data behind its numbers
+DATA = {
+    "imagenet": "ImageNet", "cifar10": "CIFAR-10", "detection": "detection",
+    "comparison": "ImageNet",
 }  # fmt: skip
 # outputs of the notebooks by which claims are judged
 OUTPUTS = {
@@ -105,13 +111,12 @@ def entry(claim: dict, verdict: dict) -> str:
     moment = f" Judged at: {claim['moment']}." if "moment" in claim else ""
     quote = f"“{claim['quote']}”, " if "quote" in claim else ""
     lines += [f"> {quote}{claim['where']}.{moment}", ""]
-    checks = [check_in_words(check, claim["id"]) for check in claim.get("checks", [])]
+    checks = [check_in_words(check, claim) for check in claim.get("checks", [])]
     if checks:
-        words = "; ".join(checks)
-        lines += [f"*Check.* {words[0].upper()}{words[1:]}.", ""]
+        lines += [f"*Check.* {capitalised('; '.join(checks))}.", ""]
     for title, text in {"Why": verdict["why"], "Note": claim.get("note")}.items():
         if text:
-            lines += [f"*{title}.* {text[0].upper()}{text[1:]}.", ""]
+            lines += [f"*{title}.* {capitalised(text)}.", ""]
     for setup in verdict["setups"]:
         measured = measured_in_words(claim, setup)
         lines.append(f"- {mark(setup['verdict'])} {setup['setup']}: {measured}")
@@ -132,9 +137,13 @@ def link(claim: dict) -> str:
     return f"[{OUTPUTS[output]}](#{notebook}-{output})"
 
 
-def check_in_words(check: str, claim: str) -> str:
-    parts = parse_check(check, claim)
-    words = [place_in_words(parts["left"]), parts["sign"], place_in_words(parts["right"])]
+def check_in_words(check: str, claim: dict) -> str:
+    """Return a check for people; it names the data where the claim looks at several."""
+    parts = parse_check(check, claim["id"])
+    data = DATA if len(notebooks_of(claim)) > 1 else {}
+    words = [
+        place_in_words(parts["left"], data), parts["sign"], place_in_words(parts["right"], data)
+    ]  # fmt: skip
     if parts["margin"]:
         words.append(f"+ {parts['margin']}".replace("+ -", "− "))
     if parts["tolerance"]:
@@ -142,13 +151,20 @@ def check_in_words(check: str, claim: str) -> str:
     return " ".join(words).removesuffix(" = 1")
 
 
-def place_in_words(place: str) -> str:
-    """Return ``"PSNR, all three terms, at x(K)"`` for imagenet.quality.jnd.full.PSNR."""
+def place_in_words(place: str, data: Mapping[str, str]) -> str:
+    """Return ``"PSNR, all three terms, at x(K)"`` for imagenet.quality.jnd.full.PSNR.
+
+    ``data``: notebook -> the data to name as well.
+    """
     if not place[0].isalpha():
         return place
-    _, *keys = place.split(".")
-    words = [KEYS.get(key, key) for key in reversed(keys)]
+    notebook, *keys = place.split(".")
+    words = [KEYS.get(key, key) for key in reversed(keys)] + [data.get(notebook, "")]
     return ", ".join(filter(None, words))
+
+
+def capitalised(text: str) -> str:
+    return text if text.startswith("x(") else text[0].upper() + text[1:]
 
 
 def printed_numbers(claim: dict, verdict: dict) -> str:

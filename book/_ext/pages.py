@@ -114,7 +114,7 @@ def banner(line: str, name: str, parameters: Mapping[str, Any]) -> NotebookNode:
         ":class-container: provenance\n\n"
         f"{{download}}`The executed notebook <{files}/executed.ipynb>` and "
         f"{{download}}`all of its numbers <{files}/metrics.json>`. What each parameter means is "
-        "said beside its default in the notebook; [Status](../status.md) has the packages.\n\n"
+        "said next to its default in the notebook; [Status](../status.md) has the packages.\n\n"
         f"```python\n{values}\n```\n:::",
         id="provenance",
     )

@@ -18,7 +18,7 @@ from scipy import stats
 from companion.checkout import data_folder, read_measured
 from companion.files import write_atomically
 from companion.provenance import origin
-from companion.statistics import next_value
+from intervals import next_value
 from jnd.metrics import INT64_DB, METRICS
 from page_text import interval, number, table
 

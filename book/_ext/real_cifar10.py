@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from companion.statistics import reach_of_few
 from companion.studies.forensics import LABEL, label_text
 from companion.tables import MOMENTS
+from intervals import reach_of_few
 from jnd.metrics import INT64_DB
 from page_text import ARMS, interval, number, table
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from companion.statistics import Mean, joint_interval
+from companion.statistics import Mean
+from intervals import joint_interval
 from jnd.metrics import INT64_DB
 from page_text import interval, number, table
 from prediction import NETWORKS, REPORTED

@@ -42,8 +42,8 @@ def speed(measured: Mapping[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(
         steps=steps_table(values["steps"]),
         others=table(
-            {"what": what, "here": here, "beside": beside}
-            for what, (here, beside) in others.items()
+            {"what": what, "here": here, "compared with": peer}
+            for what, (here, peer) in others.items()
         ),
         line=f"{p['processor']}, threads: {p['threads']} · {packages} · {code_and_date(p)}",
         rounds=p["rounds"],

@@ -38,11 +38,11 @@ def mean_interval(values: Tensor, clusters: Tensor | None = None) -> Mean:
     B. Efron, "Better bootstrap confidence intervals", JASA 82(397), 1987,
     doi:10.1080/01621459.1987.10478410.
     """
-    sample = _finite(values)
+    sample = finite_values(values)
     low = math.nan
     high = math.nan
-    of_cluster = np.arange(len(values)) if clusters is None else clusters.numpy()
-    _, numbers = np.unique(of_cluster[values.isfinite().cpu().numpy()], return_inverse=True)
+    cluster_numbers = np.arange(len(values)) if clusters is None else clusters.numpy()
+    _, numbers = np.unique(cluster_numbers[values.isfinite().cpu().numpy()], return_inverse=True)
     sums = np.bincount(numbers, weights=sample)
     counts = np.bincount(numbers)
     if len(sums) > 2 and np.ptp(sample) > 0:
@@ -53,72 +53,7 @@ def mean_interval(values: Tensor, clusters: Tensor | None = None) -> Mean:
             rng=np.random.default_rng(0),
         )
         low, high = map(float, interval.confidence_interval)
-    return Mean(len(sample), _mean(sample), low, high)
-
-
-def joint_interval(values: Tensor, intervals: int) -> Mean:
-    """The mean of values (B,) and its Student interval, one of several judged together.
-
-    The interval is so wide that all of them hold at once in 95 % of cases (Bonferroni), for values
-    that are roughly normal. The bootstrap's are too narrow for a handful of values. Values that
-    are not finite are left out; there is no interval below 2 values.
-
-    Args:
-        values: such as differences of pairs.
-        intervals: how many there are, this one included.
-
-    O. J. Dunn, "Multiple comparisons among means", JASA 56(293), 1961,
-    doi:10.1080/01621459.1961.10482090.
-    """
-    sample = _finite(values)
-    if len(sample) < 2:
-        return Mean(len(sample), _mean(sample))
-    interval = stats.ttest_1samp(sample, 0).confidence_interval(1 - 0.05 / intervals)
-    return Mean(len(sample), _mean(sample), *map(float, interval))
-
-
-def independent_interval(first: Tensor, second: Tensor, intervals: int) -> Mean:
-    """The difference of two means, of values (A,) and (B,) that are no pairs, and its interval.
-
-    Welch's, for unequal variances, as wide as in :func:`joint_interval`. Values that are not finite
-    are left out; there is no interval below 2 values on either side.
-
-    B. L. Welch, "The generalization of 'Student's' problem when several different population
-    variances are involved", Biometrika 34, 1947, doi:10.1093/biomet/34.1-2.28.
-    """
-    samples = [_finite(first), _finite(second)]
-    n = sum(map(len, samples))
-    difference = _mean(samples[0]) - _mean(samples[1])
-    if min(map(len, samples)) < 2:
-        return Mean(n, difference)
-    test = stats.ttest_ind(*samples, equal_var=False)
-    return Mean(n, difference, *map(float, test.confidence_interval(1 - 0.05 / intervals)))
-
-
-def next_value(values: Tensor) -> Mean:
-    """The mean of values (B,) and the 95 % interval of the next value, if they are normal.
-
-    Student's t with one degree of freedom less than values, times their standard deviation and
-    √(1 + 1/B); NaN below 2 values.
-    """
-    sample = values.double()
-    n = len(sample)
-    mean = sample.mean().item()
-    reach = stats.t.ppf(0.975, n - 1) * sample.std().item() * math.sqrt(1 + 1 / n)
-    return Mean(n, mean, mean - reach, mean + reach)
-
-
-def reach_of_few(low: float, high: float, n: int, few: int) -> float:
-    """Half the 95 % interval that the mean of a few values would have, given that of many.
-
-    A difference within it cannot be distinguished from none.
-
-    Args:
-        low, high: the 95 % interval of the mean of ``n`` values.
-        few: how many there are instead, at least 2.
-    """
-    spread = (high - low) / 2 / stats.norm.ppf(0.975) * math.sqrt(n)
-    return float(stats.t.ppf(0.975, few - 1) * spread / math.sqrt(few))
+    return Mean(len(sample), mean_or_nan(sample), low, high)
 
 
 def compare_pairs(
@@ -136,7 +71,7 @@ def compare_pairs(
     """
     differences = first.double() - second.double()
     mean = mean_interval(differences, clusters)
-    sample = _finite(differences)
+    sample = finite_values(differences)
     if not len(sample) or clusters is not None:
         return mean, math.nan
     if not sample.any():
@@ -144,9 +79,10 @@ def compare_pairs(
     return mean, float(stats.wilcoxon(sample).pvalue)
 
 
-def _finite(values: Tensor) -> np.ndarray:
+def finite_values(values: Tensor) -> np.ndarray:
     return values[values.isfinite()].double().cpu().numpy()
 
 
-def _mean(sample: np.ndarray) -> float:
+def mean_or_nan(sample: np.ndarray) -> float:
+    """Return the mean of a sample, NaN if it is empty."""
     return sample.mean().item() if len(sample) else math.nan

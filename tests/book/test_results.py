@@ -12,7 +12,7 @@ from results import namespace
 from speed import GPU_SPEED, full_size, speed
 
 
-def test_where_there_is_no_K_stands_a_dash():
+def test_a_missing_K_is_a_dash():
     values = json.loads('{"arms": {"K": [3, -1], "jnd": null}}', object_hook=namespace)
     assert values.arms.K == [3, "–"] and np.isnan(values.arms.jnd)
 

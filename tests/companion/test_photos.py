@@ -41,7 +41,7 @@ def test_a_file_is_cut_to_its_central_square(tmp_path):
     assert np.array_equal(photos[0].permute(1, 2, 0).numpy(), array[:, 2:8])
 
 
-def test_a_photo_from_a_phone_stands_upright(tmp_path):
+def test_a_photo_from_a_phone_is_upright(tmp_path):
     array = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by a quarter

@@ -17,7 +17,7 @@ from companion.tables import (
 from jnd.metrics import METRICS, table_metrics
 
 
-def test_metrics_table_sets_the_paper_beside_the_means():
+def test_metrics_table_has_the_paper_above_the_means():
     values = {name: torch.tensor([1.0, 2.0, torch.nan, 9.0]) for name in METRICS}
     table = metrics_table("table1", {"jnd": {"full": values}}, slice(3))
     assert list(table.index) == ["paper, with", "paper, without", "x(K), all three terms"]

@@ -7,8 +7,7 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import box_iou
 
-from jnd.boxes import resize_boxes
-from jnd.detectors import Detector
+from jnd.detectors import Detector, resize_boxes
 
 CATEGORIES = ["person", "car", "bus"]
 BOX = (20.0, 14.0, 44.0, 40.0)

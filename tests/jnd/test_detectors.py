@@ -1,18 +1,8 @@
-import math
-
 import pytest
 import torch
-from torchvision.models.detection._utils import BoxCoder
-from torchvision.ops import nms
 
 from detection import tiny_detector
-from jnd.boxes import decode, encode, resize_boxes, unsuppressed
-
-
-def random_boxes(count, generator, side=100):
-    corner = side * torch.rand(count, 2, generator=generator)
-    sides = 5 + side / 2 * torch.rand(count, 2, generator=generator)
-    return torch.cat((corner, corner + sides), 1)
+from jnd.detectors import resize_boxes
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 64), (90, 100), (33, 21)])
@@ -64,26 +54,6 @@ def test_pictures_of_several_sizes_are_refused():
         tiny_detector()(pictures[0])
 
 
-def test_boxes_to_offsets_and_back(generator):
-    boxes = random_boxes(50, generator)
-    anchors = random_boxes(50, generator)
-    coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
-    offsets = encode(boxes, anchors)
-    assert torch.allclose(offsets, coder.encode_single(boxes, anchors), atol=1e-5)
-    assert torch.allclose(decode(offsets, anchors, math.inf), boxes, atol=1e-3)
-    large = 5 * offsets
-    clipped = decode(large, anchors, coder.bbox_xform_clip)
-    assert torch.allclose(clipped, coder.decode_single(large, anchors), rtol=1e-4, atol=1e-2)
-
-
 def test_boxes_are_resized_with_their_picture():
     box = torch.tensor([10.0, 20, 30, 40])
     assert resize_boxes(box, (100, 200), (50, 400)).tolist() == [20, 10, 60, 20]
-
-
-def test_suppression_is_torchvisions(generator):
-    best_first = torch.arange(80, 0, -1.0)
-    for _ in range(20):
-        boxes = random_boxes(80, generator, side=40)
-        (stays,) = unsuppressed(boxes[None], 0.5)
-        assert stays.nonzero().flatten().tolist() == nms(boxes, best_first, 0.5).tolist()

@@ -356,7 +356,7 @@ def test_an_accepted_run_is_a_row_of_the_ledger(archive, tmp_path, monkeypatch, 
     assert ledger_page([], paper, {}).runs == "No run has been accepted yet."
 
 
-def test_an_accepted_run_stands_beside_a_claim_and_is_not_counted(archive, tmp_path):
+def test_an_accepted_run_is_shown_with_a_claim_and_not_counted(archive, tmp_path):
     report, metrics = checked(archive, tmp_path)
     claims = {claim["id"]: claim for claim in read_data("paper")["claims"]}
     (verdict,) = [asdict(v) for v in report.verdicts if v.id == "better-at-end"]

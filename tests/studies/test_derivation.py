@@ -196,10 +196,10 @@ def test_the_search_counts_the_photos_that_come_as_far():
     near = {"without": {"K": 5, "N": 250, "psnr": 50.0}, "with": {}}
     readings = {"away, plain": [far, near]}
     assert search_for_one_run(readings).loc["away, plain"].tolist() == [1, 50.0]
-    assert regularised_runs(readings).values.tolist() == [
-        ["away, plain", 3, 9, 0.5, -1, 40.0],
-        ["away, plain", 3, 9, 0.1, 4, 39.0],
-    ]
+    table = regularised_runs(readings, ["penguin", "cat"])
+    assert table.index.tolist() == ["penguin"] * 2
+    assert table["λ / λ*"].tolist() == [0.5, 0.1] and table["PSNR with, dB"].tolist() == [40, 39]
+    assert table["K with"].isna().tolist() == [True, False]
 
 
 def test_predictions_are_drawn_beside_the_line_of_equality():

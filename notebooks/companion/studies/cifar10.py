@@ -74,7 +74,12 @@ def yardsticks(
         f"noise, enlarged to {side} px, bilinear": resized(x0, (side, side)),
         f"noise, enlarged to {side} px, nearest": interpolate(x0, (side, side)),
     }
-    rows = {name: all_metrics(x, noise_of(x, decibels)) for name, x in photos.items()}
+    rows = {}
+    for name, x in photos.items():
+        # the windows of one enlarged photo at a time, to save memory
+        pairs = zip(x.split(1), noise_of(x, decibels).split(1), strict=True)
+        values = [all_metrics(*pair) for pair in pairs]
+        rows[name] = {metric: torch.cat([v[metric] for v in values]) for metric in values[0]}
     alone = regularisers_alone(x0, cost, alpha, max_iter)
     return rows | {"regularisers alone, no network": all_metrics(x0, alone)}
 

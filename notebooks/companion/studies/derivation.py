@@ -199,23 +199,27 @@ def search_for_one_run(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> p
     return pd.DataFrame(rows).T
 
 
-def regularised_runs(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+def regularised_runs(
+    readings: Mapping[str, Sequence[Mapping[str, Any]]], photos: Sequence[str]
+) -> pd.DataFrame:
     """A row for each run with all three terms in such a search."""
     rows = []
     for reading, runs in readings.items():
-        for run in runs:
+        for photo, run in zip(photos, runs, strict=True):
             for share, regularised in run["with"].items():
+                noticed = regularised["K"] >= 0
                 rows.append(
                     {
+                        "photo": photo,
                         "reading": reading,
                         "K without": run["without"]["K"],
                         "N": run["without"]["N"],
                         "λ / λ*": float(share),
-                        "K with": regularised["K"],
+                        "K with": regularised["K"] if noticed else math.nan,
                         "PSNR with, dB": regularised["psnr"],
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index("photo")
 
 
 def rest(steepness: Tensor, aligned: Tensor, alpha: float, squared_distance: float) -> Tensor:

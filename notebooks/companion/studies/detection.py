@@ -27,11 +27,11 @@ class TrainingLoss(PlantedBox):
 
     def loss(self, output: DetectorOutput) -> Tensor:
         on_box = self.on_box(output)
-        background = self._overlap(output) < output.network.proposal_matcher.low_threshold
+        background = self.overlap(output) < output.network.proposal_matcher.low_threshold
         classes = torch.arange(output.logits.shape[2], device=on_box.device)
         truth = on_box.unsqueeze(2) & (classes == self.category.view(-1, 1, 1))
         focal = sigmoid_focal_loss(output.logits, truth.to(output.logits.dtype)).sum(2)
-        return focal.where(on_box | background, 0).sum(1) + self._distance(output)
+        return focal.where(on_box | background, 0).sum(1) + self.distance(output)
 
 
 class BestBox(PlantedClass):
@@ -39,7 +39,7 @@ class BestBox(PlantedClass):
 
     def loss(self, output: DetectorOutput) -> Tensor:
         inside = self.fits(output.boxes)
-        return softplus(-self._logits(output).where(inside, -torch.inf).amax(1))
+        return softplus(-self.logits(output).where(inside, -torch.inf).amax(1))
 
 
 @torch.no_grad()

@@ -71,15 +71,13 @@ def comparison(ours: Outcome, others: Mapping[str, Mapping[str, Outcome]]) -> pd
         ours: outcome of our own reading.
         others: id of a reading -> choice -> its outcome.
     """
-    outcomes = {("ours", ""): ours}
+    outcomes: dict[tuple[str, str], Outcome] = {}
     for id, choices in others.items():
         outcomes |= {(id, choice): result for choice, result in choices.items()}
     rows = [
         {
             "flip": int(result["K"].isfinite().sum()),
-            "K": _median(result["K"]),
             "K / ours": _median(result["K"] / ours["K"]),
-            "JND(M)": _median(result["jnd"]),
             "JND / ours": _median(result["jnd"] / ours["jnd"]),
             "PSNR, dB": _median(result["psnr"]),
         }
@@ -105,7 +103,7 @@ def describe(readings: Sequence[Mapping], table: pd.DataFrame, images: int) -> s
     Raises:
         ValueError: ``readings`` and ``table`` disagree about which readings were tried.
     """
-    tried = {*table.index.get_level_values(0)} - {"ours"}
+    tried = {*table.index.get_level_values(0)}
     expected = {reading["id"] for reading in readings if "untried" not in reading}
     if tried != expected:
         raise ValueError(

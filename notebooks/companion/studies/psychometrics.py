@@ -19,7 +19,7 @@ from companion.style import GREY, ORANGE, SERIES, draw_quartiles, log_scale, pan
 from jnd.descent import find_jnd
 from jnd.trajectory import relative_distance
 
-BATCH = 10  # images at a time: Binder has 2 GB
+BATCH = 5  # images at a time: Binder has 2 GB
 RESAMPLES = 300  # of the bootstrap
 QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 

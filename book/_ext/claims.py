@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from companion.checkout import read_data, read_measured
-from companion.files import write_atomically
+from companion.files import write_json
 from intervals import independent_interval, joint_interval
 
 CHECK = re.compile(
@@ -292,8 +292,7 @@ def _word(outcomes: Sequence[bool | None]) -> str:
 
 def main(results: Path) -> None:
     verdicts = judge_all(results)
-    content = json.dumps([asdict(v) for v in verdicts], indent=1)
-    write_atomically(results / "claims.json", content.encode())
+    write_json(results / "claims.json", [asdict(v) for v in verdicts])
     changes = unannounced(verdicts, results.name)
     if changes:
         print("Not as in data/verdicts.yaml:", *changes, sep="\n")

@@ -7,6 +7,7 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
+from companion.provenance import short
 from jnd.metrics import INT64_DB, METRICS
 from page_text import interval, number, table
 from prediction import printed_quantities, quantities
@@ -161,7 +162,7 @@ def ledger_page(
                 "run": f"{run['name']}, {run['profile']}",
                 "hardware": "; ".join(run["devices"]),
                 "date": run["date"][:10],
-                "commit": ", ".join(commit[:7] for commit in run["commits"]),
+                "commit": ", ".join(map(short, run["commits"])),
                 "clean": "yes" if run["clean"] else "no",
                 "verified": run["verified"],
                 "from the first": "–"

@@ -14,7 +14,7 @@ import real_cifar10
 import real_photos
 import roads
 from claims_page import claims_page, status_page
-from companion.provenance import provenance_line
+from companion.provenance import provenance_line, short
 from front_page import paired_dots
 from ledger_page import accepted_runs, beside, ledger_page
 from machines_and_data import files_table, model_cards
@@ -95,8 +95,9 @@ def imagenet_setups(data: Path, paper: dict, metrics: dict) -> SimpleNamespace:
         first_flips=real_photos.first_flips(measured),
         prediction=prediction_table(latest, expected, metrics),
         predicted=latest,
+        predicted_commit=short(latest["commit"]),
         earlier="\n\n".join(
-            f":::{{dropdown}} The prediction of {entry['made']} (commit {entry['commit']})\n"
+            f":::{{dropdown}} The prediction of {entry['made']} (commit {short(entry['commit'])})\n"
             f"{prediction_table(entry, expected, metrics)}\n:::"
             for entry in earlier
         ),

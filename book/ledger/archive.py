@@ -29,6 +29,7 @@ from torch.linalg import vector_norm
 
 from companion.checkout import ROOT
 from companion.files import replacing, sha256
+from companion.provenance import short
 from companion.registry import registered
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
@@ -75,9 +76,8 @@ def make_archive(results: Path, folder: Path) -> Path:
         for name, content in {"claims": verdicts, "run": run}.items():
             (staged / f"{name}.json").write_text(json.dumps(content, indent=1), "utf-8")
         commit = facts["commits"][0] if len(facts["commits"]) == 1 else "mixed"
-        commit = commit[:12] + "+" * commit.endswith("+")
         folder.mkdir(exist_ok=True)
-        archive = folder / f"results-{results.name}-{commit}.zip"
+        archive = folder / f"results-{results.name}-{short(commit)}.zip"
         with replacing(archive) as part:
             describe(staged, results.name, facts).write_zip(part)
     return archive

@@ -9,12 +9,11 @@ fallen to about 10 dB. Writes data/measured/cifar10_enlarged.json.
 """
 
 import argparse
-import json
 
 from torch.nn.functional import interpolate
 
 from companion.checkout import ROOT
-from companion.files import write_atomically
+from companion.files import write_json
 from companion.photos import load_cifar10
 from companion.provenance import origin, plain, subject
 from companion.tables import means
@@ -61,7 +60,7 @@ def main():
     provenance = {"profile": "custom", **subject([machine], f"{PHOTOS} images of CIFAR-10", hashes)}
     content = {"provenance": provenance | origin(), "values": plain(values)}
     path = ROOT / "data" / "measured" / "cifar10_enlarged.json"
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_json(path, content)
 
 
 if __name__ == "__main__":

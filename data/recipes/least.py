@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from companion.checkout import data_folder
-from companion.files import write_atomically
+from companion.files import write_json
 from companion.parameters import profile_parameters
 from companion.photos import load_photos
 from companion.provenance import origin, plain, subject
@@ -149,7 +149,7 @@ def main() -> None:
         attacks = {"x(K), best α": best(results)} | results
         values = {"photos": photos, "attacks": attacks, "optimality": optimality(attacks)}
         content = {"provenance": provenance | origin(), "values": plain(values)}
-        write_atomically(PATH, (json.dumps(content, indent=1) + "\n").encode())
+        write_json(PATH, content)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ plain descent with a larger α.
 Writes data/measured/one_run_MACHINE.json.
 """
 
-import json
 import sys
 from collections.abc import Callable
 
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.checkout import data_folder
-from companion.files import write_atomically
+from companion.files import write_json
 from companion.parameters import profile_settings
 from companion.photos import load_photos
 from companion.provenance import origin, plain, subject
@@ -141,7 +140,7 @@ def main(name: str, size: int, weights: str = "bundled") -> None:
             print(direction, rule, runs, flush=True)
             values = {"photos": photos, "readings": readings}
             content = {"provenance": provenance | origin(), "values": plain(values)}
-            write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+            write_json(path, content)
 
 
 if __name__ == "__main__":

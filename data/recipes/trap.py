@@ -5,13 +5,12 @@
 As the notebook "derivation" does for the packaged photos. Writes data/measured/trap_MACHINE.json.
 """
 
-import json
 import sys
 
 import torch
 
 from companion.checkout import data_folder
-from companion.files import write_atomically
+from companion.files import write_json
 from companion.parameters import profile_parameters
 from companion.photos import load_photos
 from companion.provenance import origin, plain, subject
@@ -32,7 +31,7 @@ def main(name: str, size: int, weights: str = "bundled") -> None:
     provenance = {"profile": "custom", **subject([machine], f"{len(photos)} photos", hashes)}
     content = {"provenance": provenance | origin(), "values": plain(values)}
     path = data_folder() / "measured" / f"trap_{name}.json"
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_json(path, content)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Files: their hashes and names, and writing them completely or not at all."""
 
 import hashlib
+import json
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 LONGEST = 255  # bytes in the name of a file
 
@@ -21,6 +23,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a file completely or not at all."""
     with replacing(path) as part:
         part.write_bytes(content)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, indented, completely or not at all."""
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 @contextmanager

@@ -62,12 +62,15 @@ def provenance_line(provenance: Mapping[str, Any]) -> str:
     hashes = provenance["machine_sha256"].split(", ")
     pairs = zip(names, hashes, strict=True)
     machines = ", ".join(f"{name} {sha256[:8]}" for name, sha256 in pairs)
-    commit = provenance["commit"]
-    code = commit[:16] + "+" * commit.endswith("+")
     return (
         f"Profile {provenance['profile']} · machine {machines} · {provenance['data']} · "
-        f"{provenance['device']} · commit {code} · {provenance['date'][:10]}"
+        f"{provenance['device']} · commit {short(provenance['commit'])} · {provenance['date'][:10]}"
     )
+
+
+def short(commit: str) -> str:
+    """A commit by its first digits, with the ``+`` that marks changed files."""
+    return commit[:10] + "+" * commit.endswith("+")
 
 
 def commit() -> str:

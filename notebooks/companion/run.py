@@ -15,7 +15,7 @@ from torch import Tensor
 
 from companion.checkout import ROOT
 from companion.checkpoint import Checkpoint, fingerprint
-from companion.files import writable_folder, write_atomically
+from companion.files import writable_folder, write_atomically, write_json
 from companion.parameters import checked_parameters
 from companion.progress import Bar
 from companion.provenance import joined, origin, plain, provenance_line, subject
@@ -181,7 +181,7 @@ class Run:
         if self.followed:
             self.subject = joined(list(self.followed.values()))
         content = {"provenance": self.provenance, "values": plain(values)}
-        write_atomically(self.folder / "metrics.json", json.dumps(content, indent=1).encode())
+        write_json(self.folder / "metrics.json", content)
         for leftover in self.folder.glob("*.checkpoint"):
             leftover.unlink()
 

@@ -15,7 +15,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from companion.checkout import data_folder
 from companion.efficientnet import MEAN, STD, VARIANTS, efficientnet_lite, renamed
-from companion.weights import read_pickled, read_weights
+from companion.weights import Weights, read_pickled, read_weights
 from jnd.detectors import Detector
 from jnd.machine import Machine
 from jnd.networks import folded
@@ -82,10 +82,7 @@ def load_detector(
         device: None: the GPU if there is one.
 
     Raises:
-        ValueError: unknown name, no such weights for it, or a file that is damaged, not
-            safetensors or for another architecture.
-        FileNotFoundError: no such weights file.
-        OSError: the official weights could not be fetched.
+        ValueError, FileNotFoundError, OSError: as :func:`load_machine`.
     """
     available = {VOC_RETINANET: "bundled", COCO_RETINANET: "official"}
     if name not in available:
@@ -177,16 +174,7 @@ def _lite(name: str, weights: str | Path) -> Machine:
     network = efficientnet_lite(name, len(categories))
     if bundled:
         loaded = replace(loaded, state=renamed(loaded.state, network))
-    loaded.load_into(network, name)
-    return Machine(
-        folded(network),
-        name=name,
-        categories=categories,
-        mean=loaded.header_list("mean", [MEAN] * 3),
-        std=loaded.header_list("std", [STD] * 3),
-        sha256=loaded.sha256,
-        input_size=tuple(loaded.header_list("input_size", [])) or None,
-    )
+    return _machine(name, network, loaded, categories, [MEAN] * 3, [STD] * 3)
 
 
 def _torchvision(name: str, weights: str | Path) -> Machine:
@@ -205,13 +193,27 @@ def _torchvision(name: str, weights: str | Path) -> Machine:
         options["init_weights"] = False
         options["aux_logits"] = any(key.startswith(("aux", "Aux")) for key in loaded.state)
     network = torchvision.models.get_model(architecture, weights=None, **options)
+    mean = [255 * m for m in preset.mean]
+    std = [255 * s for s in preset.std]
+    return _machine(name, network, loaded, categories, mean, std)
+
+
+def _machine(
+    name: str,
+    network: nn.Module,
+    loaded: Weights,
+    categories: list[str],
+    mean: list[float],
+    std: list[float],
+) -> Machine:
+    """Load weights into a network; ``mean`` and ``std`` are for a file that names none."""
     loaded.load_into(network, name)
     return Machine(
         folded(network),
         name=name,
         categories=categories,
-        mean=loaded.header_list("mean", [255 * m for m in preset.mean]),
-        std=loaded.header_list("std", [255 * s for s in preset.std]),
+        mean=loaded.header_list("mean", mean),
+        std=loaded.header_list("std", std),
         sha256=loaded.sha256,
         input_size=tuple(loaded.header_list("input_size", [])) or None,
     )

@@ -93,7 +93,7 @@ def checked(archive: Path, folder: Path) -> tuple[verifying.Report, dict]:
 
 
 def test_a_run_is_packed_and_everything_in_it_confirmed(archive, tmp_path):
-    assert archive.name == "results-bundled-fedcba987654.zip"
+    assert archive.name == "results-bundled-fedcba9876.zip"
     report, metrics = checked(archive, tmp_path)
     assert report.differences == report.notes == []
     assert sorted(report.measured) == sorted(verifying.WITH_IMAGES)
@@ -176,11 +176,11 @@ def test_an_altered_number_is_found_and_named(archive, tmp_path):
     metrics = json.loads(contents(archive)[name])
     values = metrics["values"]
     values["table1"]["end"]["full"]["PSNR"] = 99
-    values["arms"]["full"]["target_confidence_at_end"] = 6 * [0.5]
+    values["people"]["paths"]["to the end"]["full"]["ratio"] = 6 * [0.5]
     altered = rehashed(archive, tmp_path, {name: json.dumps(metrics).encode()})
     number, verdict = checked(altered, tmp_path)[0].differences
     assert number.startswith("imagenet.table1.end.full.PSNR: they have 99, their images give")
-    assert verdict == ("claim confidence-kept: they say holds, their numbers say partly")
+    assert verdict == ("claim unlike-people: they say holds, their numbers say partly")
 
 
 def test_other_parameters_are_named(archive, tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ NOT_OURS = "0" * 64  # the hash of a photo that no registry knows
 @pytest.fixture(autouse=True, scope="module")
 def few_claims():
     """Judge some claims alone, whatever others ask of a notebook."""
-    ids = ("better-at-end", "confidence-kept", "diverges", "K")
+    ids = ("better-at-end", "unlike-people", "diverges", "K")
     judged = [claim for claim in read_data("paper")["claims"] if claim["id"] in ids]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("claims.read_data", lambda _: {"claims": judged})

@@ -134,7 +134,7 @@ def _in_0_to_1(machine: nn.Module, x0: Tensor) -> Model:
 def smallest(
     image_at: Callable[[float], Tensor], noticed: Callable[[Tensor], Tensor], halvings: int
 ) -> Tensor:
-    """Find the least changed image that flips: double its size until it does, then bisect.
+    """Find the smallest change that flips: double its size until the answer does, then bisect.
 
     Args:
         image_at: the image changed by a size, the root mean square in grey levels.

@@ -59,12 +59,12 @@ def compressed(images: Tensor, level: float) -> Tensor:
 
 
 def darker(images: Tensor, level: float) -> Tensor:
-    """Take away the share ``level`` of the light."""
+    """Darken by the share ``level``."""
     return images * (1 - level)
 
 
 def along(x0: Tensor, x: Tensor) -> Distortion:
-    """Go from x(0) in the direction of x, each image in its own, by equal relative distortions."""
+    """Move each image along its own x − x(0), all by the same relative distances."""
     unit = (x - x0) / relative_distance(x, x0).view(-1, 1, 1, 1)
     levels = (0.00005, 0.0001, 0.0002, 0.0004, 0.001, 0.002, 0.005, 0.015)
     return Distortion(lambda images, level: images + level * unit, levels, "relative distortion")

@@ -42,7 +42,7 @@ def profile_parameters(notebook: str, profile: str) -> dict[str, Any]:
 
 
 def checked_parameters(notebook: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a running notebook; its profile is "custom" where they differ from it.
+    """The parameters of a running notebook; "custom" is its profile if any value differs from it.
 
     Args:
         notebook: its name.

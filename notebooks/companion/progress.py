@@ -1,4 +1,4 @@
-"""A progress bar for people that leaves nothing in an executed notebook."""
+"""A progress bar that leaves no trace in an executed notebook."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
@@ -58,7 +58,7 @@ def panels(rows: int, columns: int, height: float, **options: Any) -> tuple[Figu
 
 
 def log_scale(axis: Axes, *sides: str) -> None:
-    """Make sides, "x" and "y", logarithmic, with labels so few that they do not overlap.
+    """Make sides, "x" and "y", logarithmic, with so few labels that they do not overlap.
 
     To be called when all has been drawn, once for a side that several panels share. It spans a
     factor of ten or more, so that values that nearly coincide look so.
@@ -101,7 +101,8 @@ def is_small(image: Tensor) -> bool:
 def draw_map(axis: Axes, values: Tensor, **colours: Any) -> None:
     """Draw values (H, W) in grey levels with their scale, or "not noticed" if they are NaN."""
     if _prepared(axis, values):
-        grey_level_bar(axis.figure, axis.imshow(values.numpy(), **colours), axis)
+        shown = axis.imshow(values.numpy(), **colours)
+        axis.figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.02, label="grey levels")
 
 
 def bare(axis: Axes) -> None:
@@ -141,8 +142,3 @@ def draw_quartiles(
 def note(axis: Axes, text: str, at: Any, offset: tuple[float, float], **style: Any) -> None:
     """Write beside a place, ``offset`` points to the right of it and above it."""
     axis.annotate(text, at, xytext=offset, textcoords="offset points", **style)
-
-
-def grey_level_bar(figure: FigureBase, shown: Any, axis: Any) -> None:
-    """Draw the scale of the values ``shown``, in grey levels."""
-    figure.colorbar(shown, ax=axis, fraction=0.046, pad=0.02, label="grey levels")

@@ -307,9 +307,7 @@ def test_equations_are_numbered_as_in_the_paper_and_linked_to_their_code(pages):
 def test_numbers_come_from_the_results_with_their_provenance(pages):
     front = pages[Path("index.html")].text
     assert "38.8" in front and "370" in front and "nan" in front
-    assert (
-        "Profile tiny · machine toy 01234567 · 2 photos · abacus · commit fedcba9876" in front
-    )
+    assert "Profile tiny · machine toy 01234567 · 2 photos · abacus · commit fedcba9876" in front
 
 
 def links_of(html: str) -> set[str]:

@@ -238,7 +238,8 @@ def read_rgb(path: str | Path) -> Tensor:
 def _refuse_black(photo: Tensor, path: str | Path) -> None:
     if not photo.any():
         raise ValueError(
-            f"{path} is black in the part that is used: a JND relative to ‖x(0)‖ = 0 would be infinite"
+            f"{path} is black in the part that is used: a JND relative to ‖x(0)‖ = 0 would "
+            "be infinite"
         )
 
 

@@ -129,7 +129,8 @@ def main(name: str, size: int, weights: str = "bundled") -> None:
     machine = load_machine(name, weights)
     photos = profile_settings("imagenet", "paper")["photos"]
     x0, hashes = load_photos(photos, size)
-    provenance = {"profile": "custom", **subject([machine], f"{len(photos)} photos", hashes)}
+    described = subject([machine], f"{len(photos)} photos", hashes)
+    provenance = {"profile": "custom", **described, **origin()}  # before a file changes
     readings: dict[str, list] = {}
     path = data_folder() / "measured" / f"one_run_{name}.json"
     for direction in ("away", "towards"):
@@ -139,7 +140,7 @@ def main(name: str, size: int, weights: str = "bundled") -> None:
             readings[f"{direction}, {rule}"] = runs
             print(direction, rule, runs, flush=True)
             values = {"photos": photos, "readings": readings}
-            content = {"provenance": provenance | origin(), "values": plain(values)}
+            content = {"provenance": provenance, "values": plain(values)}
             write_json(path, content)
 
 

@@ -8,8 +8,8 @@ FILES = {
     "in-8-bits.csv table1.csv alone.csv viewer.json viewer.safetensors images.safetensors "
     "metrics.json",
     "pictures": "ways.csv found.png side-by-side.png survival.png survives.csv saved metrics.json",
-    "derivation": "plateau.csv trap.csv trap.png one-run.csv one-run-resnet18.csv "
-    "one-run-with.csv drift.csv rest.csv alpha.png predictions.png metrics.json",
+    "derivation": "plateau.csv trap.csv trap.png one-run.csv one-run-with.csv "
+    "drift.csv rest.csv alpha.png predictions.png metrics.json",
     "cifar10": "fig4.png jod.csv k.png table2.csv table2-of-8.csv yardsticks.csv pull.csv "
     "paired-test.csv paired-test-small.csv differences.png change-ratio.csv "
     "images.safetensors metrics.json",

@@ -194,9 +194,9 @@ def test_the_search_counts_the_photos_that_come_as_far():
     with_terms = {"0.5": {"K": -1, "psnr": 40.0}, "0.1": {"K": 4, "psnr": 39.0}}
     far = {"without": {"K": 3, "N": 9, "psnr": 18.0}, "with": with_terms}
     near = {"without": {"K": 5, "N": 250, "psnr": 50.0}, "with": {}}
-    readings = {"away, plain": [far, near]}
-    assert search_for_one_run(readings).loc["away, plain"].tolist() == [1, 50.0]
-    table = regularised_runs(readings, ["penguin", "cat"])
+    values = {"photos": ["penguin", "cat"], "readings": {"away, plain": [far, near]}}
+    assert search_for_one_run(values).loc["away, plain"].tolist() == [1, 50.0]
+    table = regularised_runs(values)
     assert table.index.tolist() == ["penguin"] * 2
     assert table["λ / λ*"].tolist() == [0.5, 0.1] and table["PSNR with, dB"].tolist() == [40, 39]
     assert table["K with"].isna().tolist() == [True, False]

@@ -183,14 +183,14 @@ def around_the_trap(
     }
 
 
-def search_for_one_run(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+def search_for_one_run(values: Mapping[str, Any]) -> pd.DataFrame:
     """A row for each reading of the search by data/recipes/one_run.py on one network.
 
     Args:
-        readings: name -> for each photo, its runs without regularisation and with all three terms.
+        values: what the search found.
     """
     rows = {}
-    for reading, runs in readings.items():
+    for reading, runs in values["readings"].items():
         others = [run["without"]["psnr"] for run in runs if not run["with"]]
         rows[reading] = {
             "at 18.83 dB": len(runs) - len(others),
@@ -199,13 +199,11 @@ def search_for_one_run(readings: Mapping[str, Sequence[Mapping[str, Any]]]) -> p
     return pd.DataFrame(rows).T
 
 
-def regularised_runs(
-    readings: Mapping[str, Sequence[Mapping[str, Any]]], photos: Sequence[str]
-) -> pd.DataFrame:
+def regularised_runs(values: Mapping[str, Any]) -> pd.DataFrame:
     """A row for each run with all three terms in such a search."""
     rows = []
-    for reading, runs in readings.items():
-        for photo, run in zip(photos, runs, strict=True):
+    for reading, runs in values["readings"].items():
+        for photo, run in zip(values["photos"], runs, strict=True):
             for share, regularised in run["with"].items():
                 noticed = regularised["K"] >= 0
                 rows.append(

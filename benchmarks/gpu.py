@@ -10,7 +10,7 @@ from torch import Tensor
 
 from companion.photos import load_photos
 from jnd.descent import find_jnd
-from jnd.networks import deterministic
+from jnd.guards import deterministic
 from networks import input_gradient, machines
 
 BATCHES = (1, 10, 64)

@@ -7,8 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from jnd.cost import WHITE, Cost
-from jnd.inputs import NO_GRADIENT, as_images, check_machine, fails_by_size, watched_input
-from jnd.networks import deterministic, frozen
+from jnd.guards import (
+    NO_GRADIENT,
+    as_images,
+    check_machine,
+    deterministic,
+    fails_by_size,
+    frozen,
+    watched_input,
+)
 from jnd.objectives import Objective, class_change
 from jnd.trajectory import VIEWS, Recording, Trajectory
 

@@ -11,7 +11,8 @@ from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import clip_boxes_to_image
 
-from jnd.networks import Normalising, deterministic
+from jnd.guards import deterministic
+from jnd.networks import Normalising
 
 
 def resize_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:

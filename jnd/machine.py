@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jnd.inputs import fails_by_size
-from jnd.networks import Normalising, deterministic, folded, resized
+from jnd.guards import deterministic, fails_by_size
+from jnd.networks import Normalising, folded, resized
 
 
 class Machine(Normalising):

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 from torchvision.ops import box_iou
 
 from jnd.detectors import Detector, DetectorOutput, resize_boxes
-from jnd.networks import frozen
+from jnd.guards import frozen
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from companion.provenance import origin, plain, subject
 from companion.studies.derivation import flow_time_to_K, slope, trapping_weight
 from companion.zoo import load_machine
 from jnd.cost import WHITE, Cost
+from jnd.guards import frozen
 from jnd.metrics import psnr
-from jnd.networks import frozen
 from jnd.objectives import Objective, class_change, ranked_class
 
 PRINTED = 18.83  # dB, Table I without regularisation

@@ -23,7 +23,7 @@ from companion.checkpoint import Checkpoint
 from companion.tables import flips
 from jnd.cost import Cost
 from jnd.descent import find_jnd
-from jnd.networks import deterministic, frozen
+from jnd.guards import deterministic, frozen
 
 SMALLEST = 1 / 16  # root mean square of the first change tried, grey levels
 LARGEST = 256  # and of the last

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from jnd.descent import find_jnd
-from jnd.networks import deterministic, folded, frozen, resized
+from jnd.guards import deterministic, frozen
+from jnd.networks import folded, resized
 from random_norms import randomise_norms
 
 GPU = torch.device("cuda")  # of which `deterministic` asks nothing that a CPU does not have

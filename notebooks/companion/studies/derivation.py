@@ -22,7 +22,7 @@ from torch.linalg import vector_norm
 from companion.style import GREY, SERIES, log_scale, note, panels, styled
 from jnd.cost import WHITE, Cost
 from jnd.descent import find_jnd
-from jnd.networks import frozen
+from jnd.guards import frozen
 from jnd.trajectory import Recording, distance
 
 STEPS = 25  # of a descent around λ* in the predicted αK without λ

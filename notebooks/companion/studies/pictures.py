@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from companion.distortions import compressed
 from companion.style import SERIES, log_scale, panels, styled
 from companion.tables import flips
-from jnd.networks import frozen
+from jnd.guards import frozen
 from jnd.objectives import Objective
 from jnd.pictures import eight_bit
 from jnd.trajectory import Trajectory

@@ -1,7 +1,9 @@
-"""Checks and conversions of the arguments of find_jnd."""
+"""What protects a descent: checks of its arguments, a frozen machine, deterministic arithmetic."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,3 +97,60 @@ def watched_input(x: Tensor, reached: list[bool]) -> Tensor:
     if view.requires_grad:
         view.register_hook(lambda gradient: reached.append(bool(gradient.any())))
     return view
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Put a module in eval mode without parameter gradients; restore it, buffers included.
+
+    Threads can share a module that is frozen already, as machines and detectors are.
+    """
+    modes = [(m, m.training) for m in module.modules()]
+    gradients = [(p, p.requires_grad) for p in module.parameters()]
+    buffers = [(b, b.clone()) for b in module.buffers()]
+    module.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+        for p, requires_grad in gradients:
+            p.requires_grad_(requires_grad)
+        with torch.no_grad():
+            for b, saved in buffers:
+                if not torch.equal(b, saved):
+                    b.copy_(saved)
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Use full float32 precision and deterministic operations; restore all settings afterwards.
+
+    The caller's autocast and reduced precisions do not apply. PyTorch warns of an operation that
+    has no deterministic form on a GPU.
+    """
+    torch_backends: Any = torch.backends  # newer than the stubs
+    cudnn = torch_backends.cudnn
+    backends = [torch_backends.mkldnn.matmul, torch_backends.mkldnn.conv]
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by PyTorch
+        backends = [torch_backends.cuda.matmul, cudnn.conv, cudnn.rnn]
+    precisions = [backend.fp32_precision for backend in backends]
+    mode = torch.get_deterministic_debug_mode()
+    benchmark = cudnn.benchmark
+    cudnn_deterministic = cudnn.deterministic
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        if device.type == "cuda":
+            torch.set_deterministic_debug_mode(max(mode, 1))  # 1: warn, 2: refuse
+            cudnn.benchmark = False
+            cudnn.deterministic = True
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for backend, precision in zip(backends, precisions, strict=True):
+            backend.fp32_precision = precision
+        torch.set_deterministic_debug_mode(mode)
+        cudnn.benchmark = benchmark
+        cudnn.deterministic = cudnn_deterministic

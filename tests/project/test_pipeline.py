@@ -304,7 +304,7 @@ def test_a_notebook_killed_again_and_again_gives_the_same_numbers(tmp_path):
     expected = straight / "results" / "smoke" / "imagenet"
     for root, log in kill_until_done(target, tmp_path, seconds, kills=20, seed=20):
         resumed = root / "results" / "smoke" / "imagenet"
-        for name in ("images.safetensors", "k.csv", "table1.csv"):
+        for name in ("images.safetensors", "terms.csv", "table1.csv"):
             assert (resumed / name).read_bytes() == (expected / name).read_bytes()
         metrics = [json.loads((f / "metrics.json").read_text()) for f in (resumed, expected)]
         assert metrics[0]["values"] == metrics[1]["values"]

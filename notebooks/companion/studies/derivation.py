@@ -217,7 +217,7 @@ def regularised_runs(values: Mapping[str, Any]) -> pd.DataFrame:
                         "PSNR with, dB": regularised["psnr"],
                     }
                 )
-    return pd.DataFrame(rows).set_index("photo")
+    return pd.DataFrame(rows).set_index("photo").rename_axis(None)
 
 
 def rest(steepness: Tensor, aligned: Tensor, alpha: float, squared_distance: float) -> Tensor:

@@ -17,9 +17,9 @@ from jnd.guards import frozen
 class Planted:
     """An object that is not there and that a detector is made to see.
 
-    It is noticed when one of the detector's detections, after its postprocessing, has the class,
-    reaches the score and fits the place. The confidence in the target is the best score of any box
-    that fits, and that in the label is 1 minus it.
+    It is noticed when one of the detector's detections has the class, reaches the score and fits
+    the place; for their postprocessing the host waits for the device. The confidence in the target
+    is the best score of any box that fits, and that in the label is 1 minus it.
 
     Attributes:
         box: (B, 4), x1, y1, x2, y2 in pixels.

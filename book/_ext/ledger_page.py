@@ -126,7 +126,8 @@ def beside(
 ) -> dict[str, Any]:
     """Return a verdict with the accepted runs as further set-ups, which it does not count.
 
-    Left out are the run that the book shows, and a claim that was judged by other checks.
+    Left out are the run that the book shows, a claim that was judged by other checks, and one that
+    a run of that profile does not decide.
 
     Args:
         verdict: on ``claim``, in the run that the book shows.
@@ -138,7 +139,9 @@ def beside(
     setups = [*verdict["setups"]]
     for run in accepted:
         theirs = run["claims"].get(verdict["id"])
-        if run["date"] != shown and theirs and theirs["checks"] == claim.get("checks"):
+        decides = run["profile"] in claim.get("only", [run["profile"]])
+        same = theirs is not None and theirs["checks"] == claim.get("checks")
+        if run["date"] != shown and decides and same:
             devices = "; ".join(run["devices"])
             title = f"{run['name']}, {run['profile']}, {devices} (not counted)"
             setups.append(theirs | {"setup": title})

@@ -47,9 +47,9 @@ def findings() -> str:
     ours = real_photos.printed_columns(imagenet["table1"])
     return f"""{BEGIN}
 1. **A tiny change is enough.** {real_photos.flipped(imagenet)} packaged photos flip, after a change whose norm is {real_photos.mean_change(imagenet)} % of the photo's on average.
-2. **At that moment regularisation hardly matters**: it changes the mean PSNR by at most {real_photos.largest_gain(measured)} dB on four networks ({number(at_K["full"]["PSNR"], ".1f")} dB with it and {number(at_K["none"]["PSNR"], ".1f")} without on the packaged photos). It matters only if one goes on.
+2. **At that moment regularisation hardly matters**: it changes the mean PSNR by at most {real_photos.largest_gain(measured)} dB on four networks ({number(at_K["full"]["PSNR"], ".1f")} dB with it and {number(at_K["none"]["PSNR"], ".1f")} without on the packaged photos). For photos that flip, it matters only beyond it.
 3. **Two of the three penalties have no visible effect.** Only the squared distance holds the image back, and it can hold a photo so tightly that the network never notices.
-4. ***x(K)* is not the least change, and saving it as a picture undoes it.** Its change is {number(gap, ".2f")} times the smallest change that six attacks find, {number(real_gap, ".2f")} times on ImageNet photos. A little further on, a picture fools.
+4. ***x(K)* is not the least change, and saving it as a picture undoes it.** Its change is {number(gap, ".2f")} times the smallest change that six attacks find, {number(real_gap, ".2f")} times on ImageNet photos. Further along the same path, a picture fools.
 5. **The 370 dB of the paper's Table I fit 38.8 dB** plus the 331.17 that a library adds for 64-bit integers. The value without regularisation can be met only by choosing where to stop.
 
 Table I, with those 331.17 dB taken off the paper's PSNR. Ours *with* is the end of the run; ours *without* was stopped where its PSNR is about the paper's, so only its other rows can agree or disagree. VIF is that of sewar 0.4.1.
